@@ -1,0 +1,286 @@
+"""Settings: the only place with a default.
+
+`Options` is what a user may say, on the command line, in the environment
+(`LONGSCRIBE_…`) or from a program. Its properties hand each stage the frozen
+settings it needs; those have no defaults of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from longscribe.errors import UsageError
+from longscribe.languages import LANGUAGES
+from longscribe.types import SAMPLE_RATE, to_samples
+
+
+class Chunking(StrEnum):
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
+class Task(StrEnum):
+    TRANSCRIBE = "transcribe"
+    TRANSLATE = "translate"
+
+
+class OutputFormat(StrEnum):
+    SRT = "srt"
+    VTT = "vtt"
+    JSON = "json"
+    TXT = "txt"
+    TSV = "tsv"
+
+
+# --- what each stage is given ----------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechSettings:
+    """How frame probabilities become speech spans. Lengths in samples."""
+
+    threshold: float
+    """Probability at which speech begins."""
+    end_threshold: float
+    """Probability under which speech may end."""
+    min_speech: int
+    min_silence: int
+    padding: int
+    """Kept on both sides of speech, at most half of the pause."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanSettings:
+    """How the recording is cut. Lengths in samples."""
+
+    chunking: Chunking
+    chunk_length: int
+    """Target length of a chunk."""
+    reach: float
+    """How far from the target a cut may fall, as a share of the target."""
+    single_chunk_limit: int
+    """Shorter files stay whole under `Chunking.AUTO`."""
+    window_length: int
+    """Most audio in one decode window (30 s, Whisper's input)."""
+    bridge: int
+    """Longest pause kept inside a window."""
+    seam_overlap: int
+    """How far neighbours reach over a cut that falls in speech."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecognizerSettings:
+    """Which engine and model, and where they run."""
+
+    name: str
+    model: str
+    device: str
+    compute_type: str
+    cpu_threads: int
+    """0 lets the engine choose."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeSettings:
+    """How windows are decoded."""
+
+    language: str | None
+    task: Task
+    batch_size: int
+    beam_size: int
+    word_times: bool
+    initial_prompt: str
+    prompt_tokens: int
+    """Most tokens of prompt before `<|startoftranscript|>`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BiasSettings:
+    """How terms are chosen over time. Lengths in samples."""
+
+    window: int
+    stride: int
+    max_terms: int
+
+
+# --- what a user may say ---------------------------------------------------
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+class Options(BaseSettings):
+    """Everything a user may set, with its default.
+
+    Values come from the arguments, then from the environment
+    (`LONGSCRIBE_CHUNK_DURATION=120`), then from the defaults below.
+    Durations are in seconds.
+
+    Raises:
+        UsageError: from `Options.build`, naming each bad value.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="LONGSCRIBE_", frozen=True, extra="forbid", populate_by_name=True
+    )
+
+    # media
+    audio_track: int | None = Field(None, ge=0)
+    # plan
+    chunking: Chunking = Field(
+        Chunking.AUTO,
+        validation_alias=AliasChoices("LONGSCRIBE_CHUNKING", "ASR_USE_CHUNKING"),
+    )
+    chunk_duration: float = Field(300.0, ge=60, le=900)
+    # speech
+    vad_threshold: float = Field(0.5, gt=0, lt=1)
+    # recognizer
+    recognizer: str = "faster-whisper"
+    model: str = "large-v3-turbo"
+    device: str = "auto"
+    compute_type: str = "default"
+    cpu_threads: int = Field(0, ge=0)
+    language: str | None = None
+    task: Task = Task.TRANSCRIBE
+    batch_size: int = Field(8, ge=1, le=256)
+    beam_size: int = Field(5, ge=1, le=32)
+    word_timestamps: bool = True
+    # bias
+    glossary: Path | None = None
+    initial_prompt: str = ""
+    bias_window: float = Field(45.0, gt=0)
+    bias_stride: float = Field(15.0, gt=0)
+    # 223 is half of Whisper's 448 positions less `<|startofprev|>`; past that
+    # the answer has too little room (anchors: openai/whisper, faster-whisper).
+    prompt_tokens: int = Field(223, ge=0, le=223)
+    max_terms: int = Field(20, ge=0, le=200)
+    # outputs
+    output_dir: Path | None = None
+    output_format: Annotated[tuple[OutputFormat, ...], NoDecode] = tuple(OutputFormat)
+    job_dir: Path | None = None
+    keep_audio: bool = False
+
+    @classmethod
+    def build(cls, **values: Any) -> Options:
+        """Return options from `values`, leaving out those that are None.
+
+        Raises:
+            UsageError: a value is out of range, of the wrong kind or unknown.
+        """
+        try:
+            return cls(**{name: value for name, value in values.items() if value is not None})
+        except ValidationError as error:
+            raise UsageError("; ".join(_say(problem) for problem in error.errors())) from None
+
+    @field_validator("chunking", mode="before")
+    @classmethod
+    def _chunking_from_switch(cls, value: Any) -> Any:
+        """`ASR_USE_CHUNKING=false` is the older way to say `off`."""
+        switches = {"true": "on", "1": "on", "yes": "on", "false": "off", "0": "off", "no": "off"}
+        return switches.get(str(value).lower(), value)
+
+    @field_validator("language")
+    @classmethod
+    def _known_language(cls, value: str | None) -> str | None:
+        if value is None or value.lower() == "auto":
+            return None
+        code = LANGUAGES.by_name.get(value.lower(), value.lower())
+        if code not in LANGUAGES.by_code:
+            raise ValueError(f"unknown language {value!r}; use a code such as en, de, fr or a name")
+        return code
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, value: str) -> str:
+        if not _DEVICE.fullmatch(value):
+            raise ValueError(f"unknown device {value!r}; use auto, cpu, cuda, cuda:N or mps")
+        return value
+
+    @field_validator("output_format", mode="before")
+    @classmethod
+    def _formats(cls, value: Any) -> Any:
+        """Accept one name, several, a comma-separated list or `all`; keep each once."""
+        names = value.split(",") if isinstance(value, str) else list(value)
+        if "all" in names:
+            return tuple(OutputFormat)
+        return tuple(dict.fromkeys(name.strip() if isinstance(name, str) else name for name in names))
+
+    @model_validator(mode="after")
+    def _stride_within_window(self) -> Options:
+        if self.bias_stride > self.bias_window:
+            raise ValueError(
+                f"bias stride {self.bias_stride:g} s is longer than the bias window "
+                f"{self.bias_window:g} s; parts of the media would have no window"
+            )
+        return self
+
+    @property
+    def speech_settings(self) -> SpeechSettings:
+        return SpeechSettings(
+            threshold=self.vad_threshold,
+            # Silero's own hysteresis: 0.15 under the threshold.
+            end_threshold=max(self.vad_threshold - 0.15, 0.01),
+            min_speech=to_samples(0.096),
+            min_silence=to_samples(0.256),
+            padding=to_samples(0.2),
+        )
+
+    @property
+    def plan_settings(self) -> PlanSettings:
+        return PlanSettings(
+            chunking=self.chunking,
+            chunk_length=to_samples(self.chunk_duration),
+            reach=0.2,
+            single_chunk_limit=600 * SAMPLE_RATE,
+            window_length=30 * SAMPLE_RATE,
+            bridge=to_samples(3.0),
+            seam_overlap=to_samples(1.0),
+        )
+
+    @property
+    def recognizer_settings(self) -> RecognizerSettings:
+        return RecognizerSettings(
+            name=self.recognizer,
+            model=self.model,
+            device=self.device,
+            compute_type=self.compute_type,
+            cpu_threads=self.cpu_threads,
+        )
+
+    @property
+    def decode_settings(self) -> DecodeSettings:
+        return DecodeSettings(
+            language=self.language,
+            task=self.task,
+            batch_size=self.batch_size,
+            beam_size=self.beam_size,
+            word_times=self.word_timestamps,
+            initial_prompt=self.initial_prompt.strip(),
+            prompt_tokens=self.prompt_tokens,
+        )
+
+    @property
+    def bias_settings(self) -> BiasSettings:
+        return BiasSettings(
+            window=to_samples(self.bias_window),
+            stride=to_samples(self.bias_stride),
+            max_terms=self.max_terms,
+        )
+
+
+def _say(problem: Any) -> str:
+    """Return one pydantic problem as a clause a person can read."""
+    name = "--" + str(problem["loc"][0]).replace("_", "-") if problem["loc"] else ""
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        return f"there is no option {name}"
+    if not problem["loc"] or problem["type"] == "value_error":
+        return message
+    return f"{name}: {message}, got {problem['input']!r}"

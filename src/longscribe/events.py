@@ -1,0 +1,207 @@
+"""Job events: what happened, in order.
+
+The journal is their home, and everything a person sees is derived from them.
+Two are `transient`: they report progress inside a step, reach listeners and
+are not stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from longscribe.types import (
+    Attempt,
+    Chunk,
+    ChunkFailure,
+    Gap,
+    LanguageGuess,
+    MediaInfo,
+    Span,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Event:
+    transient: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(_Event):
+    """A run of the job began; an earlier one may have been cut short."""
+
+    type: Literal["run_started"] = "run_started"
+    media: str
+    model: str
+    recognizer: str
+    settings: str
+    """The user's options as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaOpened(_Event):
+    type: Literal["media_opened"] = "media_opened"
+    info: MediaInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaProblem(_Event):
+    """The reader met something odd and went on (a decode error, a jump of the clock)."""
+
+    type: Literal["media_problem"] = "media_problem"
+    at: int
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioRead(_Event):
+    """Progress of the reader."""
+
+    transient: ClassVar[bool] = True
+    type: Literal["audio_read"] = "audio_read"
+    position: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaEnded(_Event):
+    """All audio is in the spool."""
+
+    type: Literal["media_ended"] = "media_ended"
+    duration: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerReady(_Event):
+    """A worker has loaded its model."""
+
+    type: Literal["worker_ready"] = "worker_ready"
+    worker: int
+    pid: int
+    device: str
+    compute_type: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageDetected(_Event):
+    type: Literal["language_detected"] = "language_detected"
+    guess: LanguageGuess
+    windows: int
+    """How many windows were heard to decide it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkPlanned(_Event):
+    type: Literal["chunk_planned"] = "chunk_planned"
+    chunk: Chunk
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkReused(_Event):
+    """An earlier run had finished this chunk; it is not decoded again."""
+
+    type: Literal["chunk_reused"] = "chunk_reused"
+    chunk_id: int
+    span: Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptStarted(_Event):
+    type: Literal["attempt_started"] = "attempt_started"
+    attempt: Attempt
+    worker: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchDecoded(_Event):
+    """Progress inside a chunk."""
+
+    transient: ClassVar[bool] = True
+    type: Literal["batch_decoded"] = "batch_decoded"
+    chunk_id: int
+    samples: int
+    """Audio in the windows of this batch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkFinished(_Event):
+    type: Literal["chunk_finished"] = "chunk_finished"
+    chunk_id: int
+    span: Span
+    seconds: float
+    """Time the decode took."""
+    peak_memory: int
+    """Peak resident memory of the worker so far, in bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptFailed(_Event):
+    type: Literal["attempt_failed"] = "attempt_failed"
+    attempt: Attempt
+    failure: ChunkFailure
+    next_step: str
+    """What follows, as a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GapDeclared(_Event):
+    type: Literal["gap_declared"] = "gap_declared"
+    gap: Gap
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputsWritten(_Event):
+    """The output files were replaced by newer ones."""
+
+    type: Literal["outputs_written"] = "outputs_written"
+    files: tuple[str, ...]
+    complete: bool
+    """False while chunks are still missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFinished(_Event):
+    type: Literal["run_finished"] = "run_finished"
+    gaps: int
+    duration: int
+    text: int
+    """Samples that hold text."""
+    silence: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInterrupted(_Event):
+    """The user stopped the run; running again goes on."""
+
+    type: Literal["run_interrupted"] = "run_interrupted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFailed(_Event):
+    """An error that no retry can cure ended the run."""
+
+    type: Literal["run_failed"] = "run_failed"
+    slug: str
+    message: str
+
+
+JobEvent = (
+    RunStarted
+    | MediaOpened
+    | MediaProblem
+    | AudioRead
+    | MediaEnded
+    | WorkerReady
+    | LanguageDetected
+    | ChunkPlanned
+    | ChunkReused
+    | AttemptStarted
+    | BatchDecoded
+    | ChunkFinished
+    | AttemptFailed
+    | GapDeclared
+    | OutputsWritten
+    | RunFinished
+    | RunInterrupted
+    | RunFailed
+)

@@ -1,0 +1,325 @@
+"""The nouns of Longscribe.
+
+Everything here is frozen and keyword-only. Positions and lengths in audio are
+integer samples at 16 kHz (`SAMPLE_RATE`); seconds appear only where a person
+or a file format meets us. Nothing here decides or does anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+SAMPLE_RATE = 16_000
+"""Samples per second of everything after the media reader (Whisper's own rate)."""
+
+
+def to_samples(seconds: float) -> int:
+    """Return the sample nearest to `seconds`."""
+    return round(seconds * SAMPLE_RATE)
+
+
+def to_seconds(samples: int) -> float:
+    """Return `samples` in seconds, rounded to milliseconds."""
+    return round(samples / SAMPLE_RATE, 3)
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Span:
+    """The half-open stretch `[start, end)` of the recording, in samples."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.end:
+            raise ValueError(f"a span needs 0 <= start <= end, got [{self.start}, {self.end})")
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+    @property
+    def middle(self) -> int:
+        return (self.start + self.end) // 2
+
+    def overlap(self, other: Span) -> int:
+        """Return how many samples the two spans share."""
+        return max(0, min(self.end, other.end) - max(self.start, other.start))
+
+    def clipped(self, bounds: Span) -> Span:
+        """Return the part of this span inside `bounds` (empty at the nearer edge if none)."""
+        start = min(max(self.start, bounds.start), bounds.end)
+        return Span(start=start, end=max(start, min(self.end, bounds.end)))
+
+
+# --- media -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaInfo:
+    """What a media file says about itself before it is decoded."""
+
+    container: str
+    codec: str
+    track: int
+    """Number of the audio track read, counted from 0 among the audio tracks."""
+    tracks: int
+    sample_rate: int
+    channels: int
+    duration: int | None
+    """Length by the header, in samples at 16 kHz; None when the header is silent."""
+    duration_is_exact: bool
+    """False when the container only estimates its length (raw MP3, ADTS)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """Audio that exists: decoded, 16 kHz mono s16, in a spool file of the job folder."""
+
+    fingerprint: str
+    """Digest of the media file's content."""
+    duration: int
+    media: MediaInfo
+
+
+# --- plan ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """The unit of decoding: at most 30 s of audio around speech."""
+
+    index: int
+    """Position in its chunk, from 0."""
+    span: Span
+    """The audio given to the decoder."""
+    owns: Span
+    """The part whose words this window contributes. Smaller than `span` only
+    where speech without a pause had to be cut: there neighbours overlap, and
+    each word is taken from the window that owns its middle."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """The unit of isolation, checkpoint and retry. The chunks of a job tile the recording."""
+
+    chunk_id: int
+    span: Span
+    windows: tuple[Window, ...]
+    """Empty when the detector heard no speech."""
+
+
+# --- bias ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """A thing that must be spelt right."""
+
+    text: str
+    aliases: tuple[str, ...] = ()
+    """Other spellings or sounds under which it is heard."""
+    weight: float = 1.0
+    ranges: tuple[Span, ...] = ()
+    """Where in the media it may occur; empty means everywhere."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Glossary:
+    """Terms in the order of their file."""
+
+    terms: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BiasWindow:
+    """One position of the sliding window over the recording, with its terms, best first."""
+
+    window_id: int
+    span: Span
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowBias:
+    """The terms offered to one decode window, best first."""
+
+    bias_window_id: int | None
+    terms: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """What the decoder was really given before `<|startoftranscript|>`."""
+
+    terms: tuple[str, ...]
+    """The terms that fitted, best first."""
+    text: str
+    token_ids: tuple[int, ...]
+
+
+NO_PROMPT = Prompt(terms=(), text="", token_ids=())
+
+
+# --- results ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    start: int
+    end: int
+    text: str
+    """As decoded, with its leading space if it has one."""
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """A phrase of the transcript, placed on the recording's own clock."""
+
+    start: int
+    end: int
+    text: str
+    words: tuple[Word, ...]
+    """Empty when word times were not asked for."""
+    chunk_id: int
+    window: int
+    bias_window_id: int | None
+    bias_terms: tuple[str, ...]
+    average_logprob: float
+    no_speech_probability: float
+    compression_ratio: float
+
+    @property
+    def span(self) -> Span:
+        return Span(start=self.start, end=self.end)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowResult:
+    """What one decode window yielded."""
+
+    window: Window
+    bias_window_id: int | None
+    prompt: Prompt
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkResult:
+    """What one chunk yielded. Holds nothing that differs between two equal runs."""
+
+    chunk_id: int
+    windows: tuple[WindowResult, ...]
+
+
+class FailureKind(StrEnum):
+    """How an attempt ended when it did not end well."""
+
+    CRASH = "crash"
+    """The worker died: by a signal or by an exit status."""
+    HANG = "hang"
+    """The worker made no progress before its deadline."""
+    OOM = "oom"
+    """Memory ran out, by the worker's own report or by the system's killer."""
+    ERROR = "error"
+    """The worker reported an exception and lives on."""
+    BAD_OUTPUT = "bad_output"
+    """The worker answered, but not what was asked (protocol or quality)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkFailure:
+    """How one attempt at a chunk failed."""
+
+    chunk_id: int
+    kind: FailureKind
+    message: str
+    signal: int | None = None
+    exit_code: int | None = None
+    dump: str | None = None
+    """Name of the file in the job's `dumps` folder, if there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One try at a chunk."""
+
+    chunk_id: int
+    number: int
+    """Counted from 1 over the life of the job."""
+    rung: str
+    """Which step of the ladder this is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """A stretch that could not be transcribed, and why."""
+
+    span: Span
+    reason: str
+    """A short sentence, such as `worker crashed (signal SIGSEGV)`."""
+    chunk_id: int | None = None
+    """The chunk it replaces; None for audio that could not be read."""
+
+
+class CoverageKind(StrEnum):
+    TEXT = "text"
+    SILENCE = "silence"
+    GAP = "gap"
+    PENDING = "pending"
+    """Not yet decoded. Never in a finished transcript."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoverageEntry:
+    """One stretch of the ledger that accounts for every sample."""
+
+    span: Span
+    kind: CoverageKind
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageGuess:
+    """A language and how sure the model is of it."""
+
+    language: str
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcript:
+    """A whole transcript, in memory."""
+
+    language: str | None
+    duration: int
+    segments: tuple[Segment, ...]
+    windows: tuple[WindowResult, ...]
+    gaps: tuple[Gap, ...]
+    coverage: tuple[CoverageEntry, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(segment.text for segment in self.segments).strip()
+
+    @property
+    def complete(self) -> bool:
+        """True when every sample is text or silence."""
+        return all(
+            entry.kind in (CoverageKind.TEXT, CoverageKind.SILENCE) for entry in self.coverage
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cue:
+    """One subtitle. Times are integer milliseconds, as in every subtitle format."""
+
+    start_ms: int
+    end_ms: int
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
