@@ -64,6 +64,9 @@ class PlanSettings:
     chunking: Chunking
     chunk_length: int
     """Target length of a chunk."""
+    first_chunk_length: int
+    """Target of the first chunk, doubled for each next one up to `chunk_length`,
+    so that the first words appear early."""
     reach: float
     """How far from the target a cut may fall, as a share of the target."""
     single_chunk_limit: int
@@ -125,6 +128,7 @@ class Options(BaseSettings):
 
     Raises:
         UsageError: from `Options.build`, naming each bad value.
+
     """
 
     model_config = SettingsConfigDict(
@@ -173,6 +177,7 @@ class Options(BaseSettings):
 
         Raises:
             UsageError: a value is out of range, of the wrong kind or unknown.
+
         """
         try:
             return cls(**{name: value for name, value in values.items() if value is not None})
@@ -210,7 +215,9 @@ class Options(BaseSettings):
         names = value.split(",") if isinstance(value, str) else list(value)
         if "all" in names:
             return tuple(OutputFormat)
-        return tuple(dict.fromkeys(name.strip() if isinstance(name, str) else name for name in names))
+        return tuple(
+            dict.fromkeys(name.strip() if isinstance(name, str) else name for name in names)
+        )
 
     @model_validator(mode="after")
     def _stride_within_window(self) -> Options:
@@ -237,6 +244,8 @@ class Options(BaseSettings):
         return PlanSettings(
             chunking=self.chunking,
             chunk_length=to_samples(self.chunk_duration),
+            # Three full windows: enough to tell the language, soon enough to see words.
+            first_chunk_length=90 * SAMPLE_RATE,
             reach=0.2,
             single_chunk_limit=600 * SAMPLE_RATE,
             window_length=30 * SAMPLE_RATE,

@@ -32,6 +32,7 @@ class RunStarted(_Event):
 
     type: Literal["run_started"] = "run_started"
     media: str
+    """Absolute path. In the journal only: outputs never hold it."""
     model: str
     recognizer: str
     settings: str

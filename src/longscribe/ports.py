@@ -8,23 +8,33 @@ Adding an adapter means one new file that fulfils one of these and one line in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Literal, Protocol, TextIO
 
 from longscribe.config import DecodeSettings, RecognizerSettings
-from longscribe.events import JobEvent
+from longscribe.events import (
+    AttemptStarted,
+    BatchDecoded,
+    JobEvent,
+    LanguageDetected,
+    MediaEnded,
+    MediaOpened,
+    MediaProblem,
+    WorkerReady,
+)
 from longscribe.types import (
     Attempt,
     Chunk,
+    ChunkFailure,
     ChunkResult,
     CoverageEntry,
     Gap,
     LanguageGuess,
     MediaInfo,
+    Recording,
     Segment,
-    Span,
     Window,
     WindowBias,
     WindowResult,
@@ -67,6 +77,20 @@ class MediaReader(Protocol):
     def close(self) -> None: ...
 
 
+class MediaReaderFactory(Protocol):
+    """Opens a media file. Found by name in `wiring.py`, called in the reader process."""
+
+    def __call__(self, path: Path, audio_track: int | None) -> MediaReader:
+        """Open track `audio_track` (counted among the audio tracks), or the default one.
+
+        Raises:
+            UsageError: there is no such file or track.
+            MediaError: the file holds no audio that can be read.
+
+        """
+        ...
+
+
 class SpeechDetector(Protocol):
     """Tells speech from everything else, frame by frame, with state carried between calls."""
 
@@ -83,6 +107,12 @@ class SpeechDetector(Protocol):
     def flush(self) -> Sequence[float]:
         """Return the probabilities still owed, padding the last frame with silence."""
         ...
+
+
+class SpeechDetectorFactory(Protocol):
+    """Loads a detector. Found by name in `wiring.py`, called in the reader process."""
+
+    def __call__(self) -> SpeechDetector: ...
 
 
 # --- in a worker process ----------------------------------------------------
@@ -140,22 +170,37 @@ class RecognizerFactory(Protocol):
     def __call__(self, settings: RecognizerSettings, model_path: str) -> Recognizer: ...
 
 
-# --- in the supervisor ------------------------------------------------------
+# --- between supervisor and children ----------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadTask:
     """Read one media file into the spool."""
 
-    media: Path
+    type: Literal["read"] = "read"
+    media: str
     audio_track: int | None
-    spool: Path
+    spool: str
+    """Path of the file that takes the 16 kHz mono s16 samples."""
+    reader: str
+    """`package.module:attribute` of a `MediaReaderFactory`."""
+    detector: str
+    """`package.module:attribute` of a `SpeechDetectorFactory`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageTask:
+    """Tell the language of some windows, judged together."""
+
+    type: Literal["detect_language"] = "detect_language"
+    windows: tuple[Window, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeTask:
     """Decode one chunk."""
 
+    type: Literal["decode"] = "decode"
     chunk: Chunk
     biases: tuple[WindowBias, ...]
     """One for each window of the chunk, in order."""
@@ -167,6 +212,7 @@ class DecodeTask:
 class FramesHeard:
     """The reader has spooled more audio: probability and level (dBFS) of each new frame."""
 
+    type: Literal["frames_heard"] = "frames_heard"
     position: int
     """End of the spooled audio, in samples."""
     probabilities: tuple[float, ...]
@@ -191,25 +237,156 @@ class ChunkDone:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LanguageFailed:
+    """The worker that was asked for the language failed."""
+
+    failure: ChunkFailure
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChunkFailed:
     """An attempt failed. `failure.kind` says how."""
 
     attempt: Attempt
-    failure: "ChunkFailure"
+    failure: ChunkFailure
+
+
+Report = (
+    MediaOpened
+    | MediaProblem
+    | FramesHeard
+    | MediaEnded
+    | ReaderDied
+    | WorkerReady
+    | LanguageDetected
+    | LanguageFailed
+    | BatchDecoded
+    | ChunkDone
+    | ChunkFailed
+)
+"""What an executor reports. The events among them go into the journal as they are."""
+
+
+# --- in the supervisor ------------------------------------------------------
+
+
+class Executor(Protocol):
+    """Runs the reader and the workers, apart from the supervisor.
+
+    However a child dies, the executor lives: it reports what happened and puts
+    a new worker in place of a dead one. It never retries; that is the ladder's.
+    """
+
+    def read(self, task: ReadTask) -> None:
+        """Start reading. The reader pauses where `read_until` has not allowed it to go on."""
+        ...
+
+    def read_until(self, position: int | None) -> None:
+        """Allow reading up to sample `position` (and a block more); None: to the end."""
+        ...
+
+    def start_workers(self) -> None:
+        """Begin to load the model; `WorkerReady` is reported for each worker."""
+        ...
+
+    @property
+    def idle(self) -> int:
+        """Workers that are loaded and have nothing to do."""
+        ...
+
+    def submit(self, task: LanguageTask | DecodeTask) -> int:
+        """Give a task to an idle worker; return the worker's number."""
+        ...
+
+    def reports(self) -> Iterator[Report]:
+        """Wait for at least one report, then yield all that are there.
+
+        Raises:
+            MediaError, UsageError: the reader can't read the file.
+            ModelError, RecognizerError, WorkerStartError: no worker can start.
+
+        """
+        ...
+
+    def close(self) -> None:
+        """End all children, at once. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedChunk:
+    """A chunk of the plan and the digest of its samples."""
+
+    chunk: Chunk
+    audio: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredPlan:
+    """A plan whose recording was read to its end."""
+
+    recording: Recording
+    chunks: tuple[PlannedChunk, ...]
 
 
 class Journal(Protocol):
-    """The job's memory. Everything it has said yes to survives a power cut."""
+    """The job's memory. What it has said yes to survives a power cut."""
 
     def record(self, event: JobEvent) -> JobEvent:
         """Store `event` unless it is transient; return it."""
         ...
+
+    def save_chunk(self, plan: str, planned: PlannedChunk) -> None: ...
+
+    def finish_plan(self, plan: str, recording: Recording) -> None:
+        """Mark a plan as complete: its recording was read to the end and lies in the spool."""
+        ...
+
+    def stored_plan(self, plan: str) -> StoredPlan | None:
+        """Return a complete plan."""
+        ...
+
+    def save_language(self, key: str, guess: LanguageGuess) -> None: ...
+
+    def language(self, key: str) -> LanguageGuess | None: ...
 
     def save_result(self, key: str, result: ChunkResult, event: JobEvent) -> JobEvent:
         """Store a result under `key` together with its event, in one transaction."""
         ...
 
     def result(self, key: str) -> ChunkResult | None: ...
+
+    def has_result(self, key: str) -> bool: ...
+
+    def start_attempt(self, key: str, event: AttemptStarted) -> AttemptStarted:
+        """Store that an attempt at `key` begins, together with its event."""
+        ...
+
+    def save_failure(
+        self, key: str, number: int, failure: ChunkFailure, event: JobEvent
+    ) -> JobEvent:
+        """Store how attempt `number` at `key` failed, together with its event."""
+        ...
+
+    def failures(self, key: str) -> tuple[ChunkFailure, ...]:
+        """Return the failed attempts at `key`, oldest first."""
+        ...
+
+    def attempts(self, key: str) -> int:
+        """Return how many attempts at `key` were started, those cut short included."""
+        ...
+
+    def save_gap(self, key: str, gap: Gap, event: JobEvent) -> JobEvent:
+        """Store that the chunk under `key` was given up, together with its event."""
+        ...
+
+    def gap(self, key: str) -> Gap | None: ...
+
+    def reopen_gaps(self) -> None:
+        """Forget gaps and failures of a run that had finished, so that they are tried again."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class TranscriptView(Protocol):
@@ -225,6 +402,7 @@ class TranscriptView(Protocol):
     def complete(self) -> bool:
         """False while chunks are still missing."""
         ...
+
     def segments(self) -> Iterator[Segment]: ...
     def windows(self) -> Iterator[WindowResult]: ...
     def gaps(self) -> Sequence[Gap]: ...

@@ -1,0 +1,100 @@
+"""The job folder: `job.db`, `audio.s16`, `dumps/`, and the lock that says who is at work."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from longscribe.errors import JobLocked, OutputError, StorageError
+
+BYTES_PER_SAMPLE = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFolder:
+    """Where one job lives."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        return self.path / "job.db"
+
+    @property
+    def dumps(self) -> Path:
+        return self.path / "dumps"
+
+    @property
+    def spool(self) -> SpoolFile:
+        return SpoolFile(path=self.path / "audio.s16")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder, making it if needed.
+
+        The lock is the kernel's (`flock`): it is free again the moment its holder is
+        dead, however it died.
+
+        Raises:
+            JobLocked: another run holds it; names that run.
+            OutputError: the folder can't be made or written.
+
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageError(
+                    f"The disk is full: the job folder {self.path} can't be made.", "Make room."
+                ) from error
+            raise OutputError(
+                f"The job folder {self.path} can't be made or written ({error.strerror}).",
+                "Give --job-dir or --output-dir a folder that you can write.",
+            ) from error
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(lock, 200, 0).decode(errors="replace").strip() or "another run"
+                raise JobLocked(
+                    f"The job in {self.path} is being worked on by {holder}.",
+                    "Wait for it, or give --job-dir another folder.",
+                ) from None
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(lock)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpoolFile:
+    """The recording as 16 kHz mono s16, little-endian, without a header."""
+
+    path: Path
+
+    def digest(self, start: int, end: int) -> str:
+        """Return a digest of the samples `[start, end)`."""
+        digest = hashlib.blake2b(digest_size=16)
+        left = (end - start) * BYTES_PER_SAMPLE
+        with self.path.open("rb") as file:
+            file.seek(start * BYTES_PER_SAMPLE)
+            while left > 0 and (data := file.read(min(left, 1 << 20))):
+                digest.update(data)
+                left -= len(data)
+        return digest.hexdigest()
+
+    def holds(self, duration: int) -> bool:
+        """Tell whether a complete recording of `duration` samples is there."""
+        return self.path.is_file() and self.path.stat().st_size == duration * BYTES_PER_SAMPLE
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,46 @@
+"""The tables of `job.db`, their version, and the ledger of changes to them."""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x4C534A31
+"""`LSJ1`, in SQLite's own header: tells our file from any other database."""
+
+LEDGER = {
+    1: "events, plans, languages, attempts, results and gaps",
+}
+"""Version → what it brought. Add a line with every change to `TABLES`."""
+
+VERSION = max(LEDGER)
+
+TABLES = (
+    # One row for each version of this schema that the file has had.
+    "CREATE TABLE schema_ledger (version INTEGER PRIMARY KEY, note TEXT NOT NULL)",
+    # What happened, in order. `at` is UTC; outputs never hold it.
+    """
+    CREATE TABLE event (
+        seq INTEGER PRIMARY KEY, at TEXT NOT NULL, type TEXT NOT NULL, body TEXT NOT NULL
+    )
+    """,
+    # Chunks of a plan; `audio` is the digest of their samples.
+    """
+    CREATE TABLE chunk (
+        plan TEXT NOT NULL, chunk_id INTEGER NOT NULL, audio TEXT NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (plan, chunk_id)
+    ) WITHOUT ROWID
+    """,
+    # Plans whose recording was read to its end.
+    "CREATE TABLE recording (plan TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE language (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
+    # Tries at a result, by the result's key. `failure` is null while one runs, when it
+    # was cut short, and when it succeeded (then `result` has a row).
+    """
+    CREATE TABLE attempt (
+        id INTEGER PRIMARY KEY, key TEXT NOT NULL, number INTEGER NOT NULL, failure TEXT
+    )
+    """,
+    "CREATE INDEX attempt_by_key ON attempt (key)",
+    # A result is stored under a hash of everything that shaped it (core/keys.py).
+    "CREATE TABLE result (key TEXT PRIMARY KEY, body TEXT NOT NULL)",
+    # Results that were given up.
+    "CREATE TABLE gap (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
+)

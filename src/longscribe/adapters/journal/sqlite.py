@@ -1,0 +1,309 @@
+"""The journal in SQLite: `job.db` of the job folder.
+
+WAL with `synchronous=FULL`: a commit that has returned survives a power cut.
+Each call below is one transaction, so an event and what it speaks of are stored
+together or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
+
+from longscribe.adapters.journal.schema import APPLICATION_ID, LEDGER, TABLES, VERSION
+from longscribe.errors import JournalError, StorageError
+from longscribe.events import AttemptStarted, JobEvent
+from longscribe.ports import PlannedChunk, StoredPlan
+from longscribe.types import Chunk, ChunkFailure, ChunkResult, Gap, LanguageGuess, Recording
+
+EVENT: TypeAdapter[JobEvent] = TypeAdapter(Annotated[JobEvent, Field(discriminator="type")])
+_CHUNK: TypeAdapter[Chunk] = TypeAdapter(Chunk)
+_RECORDING: TypeAdapter[Recording] = TypeAdapter(Recording)
+_LANGUAGE: TypeAdapter[LanguageGuess] = TypeAdapter(LanguageGuess)
+_RESULT: TypeAdapter[ChunkResult] = TypeAdapter(ChunkResult)
+_FAILURE: TypeAdapter[ChunkFailure] = TypeAdapter(ChunkFailure)
+_GAP: TypeAdapter[Gap] = TypeAdapter(Gap)
+
+
+class SqliteJournal:
+    """Fulfils `Journal`. For one process and one thread at a time (the job's lock sees to it).
+
+    Raises:
+        JournalError: the file is damaged, is no journal, or is of another version.
+        StorageError: the disk is full or fails.
+
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._translated():
+            self._db = connect(path)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._prepare()
+
+    def _prepare(self) -> None:
+        if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            with self._transaction() as db:
+                for statement in TABLES:
+                    db.execute(statement)
+                db.executemany("INSERT INTO schema_ledger VALUES (?, ?)", LEDGER.items())
+                db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        else:
+            check(self._db, self._path)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise translate(error, self._path) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit everything inside, durably, or nothing."""
+        with self._translated():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _body(self, query: str, *arguments: Any) -> str | None:
+        with self._translated():
+            row = self._db.execute(query, arguments).fetchone()
+        return None if row is None else str(row[0])
+
+    # --- events ---
+
+    def record(self, event: JobEvent) -> JobEvent:
+        if not event.transient:
+            with self._transaction() as db:
+                _add_event(db, event)
+        return event
+
+    def events(self) -> Iterator[tuple[str, JobEvent]]:
+        """Yield (time, event) from the beginning of the job."""
+        with self._translated():
+            yield from read_events(self._db)
+
+    # --- plan ---
+
+    def save_chunk(self, plan: str, planned: PlannedChunk) -> None:
+        body = _CHUNK.dump_json(planned.chunk).decode()
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?)",
+                (plan, planned.chunk.chunk_id, planned.audio, body),
+            )
+
+    def finish_plan(self, plan: str, recording: Recording) -> None:
+        body = _RECORDING.dump_json(recording).decode()
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO recording VALUES (?, ?)", (plan, body))
+
+    def stored_plan(self, plan: str) -> StoredPlan | None:
+        body = self._body("SELECT body FROM recording WHERE plan = ?", plan)
+        if body is None:
+            return None
+        with self._translated():
+            rows = self._db.execute(
+                "SELECT audio, body FROM chunk WHERE plan = ? ORDER BY chunk_id", (plan,)
+            ).fetchall()
+        return StoredPlan(
+            recording=_RECORDING.validate_json(body),
+            chunks=tuple(
+                PlannedChunk(audio=audio, chunk=_CHUNK.validate_json(chunk))
+                for audio, chunk in rows
+            ),
+        )
+
+    def save_language(self, key: str, guess: LanguageGuess) -> None:
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO language VALUES (?, ?)",
+                (key, _LANGUAGE.dump_json(guess).decode()),
+            )
+
+    def language(self, key: str) -> LanguageGuess | None:
+        body = self._body("SELECT body FROM language WHERE key = ?", key)
+        return None if body is None else _LANGUAGE.validate_json(body)
+
+    # --- chunks ---
+
+    def start_attempt(self, key: str, event: AttemptStarted) -> AttemptStarted:
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO attempt (key, number) VALUES (?, ?)", (key, event.attempt.number)
+            )
+            _add_event(db, event)
+        return event
+
+    def attempts(self, key: str) -> int:
+        return int(self._body("SELECT count(*) FROM attempt WHERE key = ?", key) or 0)
+
+    def save_failure(
+        self, key: str, number: int, failure: ChunkFailure, event: JobEvent
+    ) -> JobEvent:
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE attempt SET failure = ? WHERE key = ? AND number = ?",
+                (_FAILURE.dump_json(failure).decode(), key, number),
+            )
+            _add_event(db, event)
+        return event
+
+    def failures(self, key: str) -> tuple[ChunkFailure, ...]:
+        with self._translated():
+            rows = self._db.execute(
+                "SELECT failure FROM attempt WHERE key = ? AND failure IS NOT NULL ORDER BY id",
+                (key,),
+            ).fetchall()
+        return tuple(_FAILURE.validate_json(body) for (body,) in rows)
+
+    def save_result(self, key: str, result: ChunkResult, event: JobEvent) -> JobEvent:
+        body = _RESULT.dump_json(result).decode()
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO result VALUES (?, ?)", (key, body))
+            _add_event(db, event)
+        return event
+
+    def result(self, key: str) -> ChunkResult | None:
+        body = self._body("SELECT body FROM result WHERE key = ?", key)
+        return None if body is None else _RESULT.validate_json(body)
+
+    def has_result(self, key: str) -> bool:
+        return self._body("SELECT 1 FROM result WHERE key = ?", key) is not None
+
+    def save_gap(self, key: str, gap: Gap, event: JobEvent) -> JobEvent:
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO gap VALUES (?, ?)", (key, _GAP.dump_json(gap).decode())
+            )
+            _add_event(db, event)
+        return event
+
+    def gap(self, key: str) -> Gap | None:
+        body = self._body("SELECT body FROM gap WHERE key = ?", key)
+        return None if body is None else _GAP.validate_json(body)
+
+    def reopen_gaps(self) -> None:
+        last = self._body(
+            "SELECT type FROM event WHERE type IN ('run_finished', 'run_started') "
+            "ORDER BY seq DESC LIMIT 1"
+        )
+        if last == "run_finished":
+            with self._transaction() as db:
+                db.execute("DELETE FROM attempt WHERE key IN (SELECT key FROM gap)")
+                db.execute("DELETE FROM gap")
+
+    def close(self) -> None:
+        with self._translated():
+            self._db.close()
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open the database; transactions are begun and ended by hand."""
+    mode = "ro" if read_only else "rwc"
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=10,
+    )
+
+
+def check(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that is no journal, is damaged, or is of another version.
+
+    Raises:
+        JournalError: says which, and what to do. The file is left as it is.
+
+    """
+    elsewhere = "Use another --job-dir, or move it away to start afresh; it is left as it is."
+    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise JournalError(f"{path} is not a Longscribe journal.", elsewhere)
+    version = db.execute("SELECT max(version) FROM schema_ledger").fetchone()[0]
+    if version != VERSION:
+        raise JournalError(
+            f"{path} was written with journal version {version}; this program has {VERSION}.",
+            f"Finish the job with the version that began it. {elsewhere}",
+        )
+    verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise JournalError(f"{path} is damaged ({verdict}).", elsewhere)
+
+
+def read_events(db: sqlite3.Connection) -> Iterator[tuple[str, JobEvent]]:
+    """Yield (time, event) in order."""
+    for at, body in db.execute("SELECT at, body FROM event ORDER BY seq"):
+        yield at, EVENT.validate_json(body)
+
+
+def translate(error: sqlite3.Error, path: Path) -> Exception:
+    """Return our error for SQLite's; the error itself if it is a defect in our SQL."""
+    code = getattr(error, "sqlite_errorname", "") or ""
+    if code == "SQLITE_ERROR":
+        return error
+    if code.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        what = "The disk is full" if code == "SQLITE_FULL" else f"The disk fails ({code})"
+        return StorageError(
+            f"{what}: the journal {path} can't be written.",
+            "Everything finished so far is kept. Make room and run the same command again.",
+        )
+    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return JournalError(
+            f"{path} is damaged or is no journal ({error}).",
+            "Use another --job-dir, or move it away to start afresh; it is left as it is.",
+        )
+    return StorageError(
+        f"The journal {path} can't be used ({error}).",
+        "Check that its folder can be written, or give another --job-dir.",
+    )
+
+
+def _add_event(db: sqlite3.Connection, event: JobEvent) -> None:
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    db.execute(
+        "INSERT INTO event (at, type, body) VALUES (?, ?, ?)",
+        (at, event.type, EVENT.dump_json(event).decode()),
+    )
+
+
+def dump(db: sqlite3.Connection) -> dict[str, Any]:
+    """Return everything the journal holds, as plain values for JSON."""
+
+    def bodies(query: str) -> list[Any]:
+        """Return the rows; the last column is JSON, whose keys join the others."""
+        cursor = db.execute(query)
+        columns = [name for name, *_ in cursor.description[:-1]]
+        return [
+            {**dict(zip(columns, row[:-1], strict=True)), **json.loads(row[-1])} for row in cursor
+        ]
+
+    return {
+        "schema_version": VERSION,
+        "recordings": bodies("SELECT plan, body FROM recording"),
+        "plan": bodies("SELECT plan, audio, body FROM chunk ORDER BY plan, chunk_id"),
+        "languages": bodies("SELECT key, body FROM language"),
+        "attempts": [
+            {"key": key, "number": number, "failure": json.loads(failure) if failure else None}
+            for key, number, failure in db.execute(
+                "SELECT key, number, failure FROM attempt ORDER BY id"
+            )
+        ],
+        "results": bodies("SELECT key, body FROM result ORDER BY rowid"),
+        "gaps": bodies("SELECT key, body FROM gap"),
+        "events": bodies("SELECT seq, at, body FROM event ORDER BY seq"),
+    }

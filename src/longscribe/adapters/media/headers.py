@@ -1,0 +1,81 @@
+"""What libav doesn't tell about a file's own header, read from its first bytes."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+_STREAMED = 0x7FFF_0000
+"""Programs that write WAV to a pipe declare a size from here up, meaning `unknown`."""
+_MP3_PROBE = 8192
+_SIZE_TOLERANCE = 1 / 16
+"""As libav's: an MP3 whose size differs more from its header was joined or cut."""
+
+
+def wav_shortfall(path: Path) -> float:
+    """Return how many times longer than it is the WAV file declares its audio; 1.0 if whole.
+
+    libav reports the length that is there, so only this shows a truncated WAV.
+    """
+    end = path.stat().st_size
+    with path.open("rb") as file:
+        header = file.read(12)
+        if header[:4] not in (b"RIFF", b"RF64") or header[8:] != b"WAVE":
+            return 1.0
+        large = 0
+        while len(chunk := file.read(8)) == 8:
+            name, size = struct.unpack("<4sI", chunk)
+            start = file.tell()
+            if name == b"ds64":  # RF64: 64-bit sizes of the file and of its data
+                large = int.from_bytes(file.read(16)[8:], "little")
+            elif name == b"data":
+                known = large or (size if size < _STREAMED else 0)
+                return max(1.0, known / (end - start)) if end > start else 1.0
+            file.seek(start + size + size % 2)
+    return 1.0
+
+
+def mp3_declares_length(path: Path) -> bool:
+    """Tell whether an MP3 has a Xing, Info or VBRI header whose length fits the file.
+
+    Without one libav guesses the length from the first frames' bit rate.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(10)
+        start = 0
+        if head[:3] == b"ID3" and len(head) == 10:
+            a, b, c, d = head[6:]
+            start = 10 + (a << 21 | b << 14 | c << 7 | d)
+        file.seek(start)
+        probe = file.read(_MP3_PROBE)
+    for tag in (b"Xing", b"Info"):
+        at = probe.find(tag)
+        if at >= 0 and len(probe) >= at + 16:
+            words = (probe[at + n : at + n + 4] for n in (4, 8, 12))
+            flags, frames, declared = (int.from_bytes(word, "big") for word in words)
+            if not flags & 1 or not frames:
+                return False
+            if not flags & 2:
+                return True
+            return size - start <= declared * (1 + _SIZE_TOLERANCE) + _MP3_PROBE
+    return b"VBRI" in probe
+
+
+def lacks_moov(path: Path) -> bool:
+    """Tell whether this is an MP4 or MOV file without its index, as a broken download leaves."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        at = 0
+        kinds: list[bytes] = []
+        while at + 8 <= end and len(kinds) < 1000:
+            file.seek(at)
+            size, kind = struct.unpack(">I4s", file.read(8))
+            kinds.append(kind)
+            if size == 1:
+                size = int.from_bytes(file.read(8), "big")
+            if size < 8:  # 0: to the end of the file
+                break
+            at += size
+    return kinds[:1] == [b"ftyp"] and b"moov" not in kinds

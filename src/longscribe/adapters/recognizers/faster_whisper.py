@@ -1,0 +1,352 @@
+"""The `faster-whisper` recognizer: Whisper on CTranslate2, on a CPU or a CUDA GPU.
+
+It stands on the primitives of `faster_whisper.WhisperModel` (feature extractor,
+encoder, CTranslate2's `generate` and `align`, tokenizer), not on its
+`transcribe`: so each window of a batch gets a prompt of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from longscribe.config import DecodeSettings, RecognizerSettings
+from longscribe.core.bias.prompts import Batch, FittedPrompt, fit_prompt, make_batches, pad_prompt
+from longscribe.core.phrases import (
+    TIMESTAMP_STEP,
+    Phrase,
+    compression_ratio,
+    join_punctuation,
+    shorten_stretched,
+    split_phrases,
+)
+from longscribe.errors import ModelError, RecognizerError
+from longscribe.ports import Capabilities, WindowAudio
+from longscribe.types import (
+    NO_PROMPT,
+    SAMPLE_RATE,
+    LanguageGuess,
+    Prompt,
+    Segment,
+    WindowResult,
+    Word,
+)
+
+try:
+    import ctranslate2
+    from faster_whisper import WhisperModel
+    from faster_whisper.tokenizer import Tokenizer
+    from faster_whisper.transcribe import get_suppressed_tokens
+except ImportError as missing:
+    raise RecognizerError(
+        f"The recognizer 'faster-whisper' needs {missing.name}, which is not installed.",
+        "Run: pip install 'longscribe[faster-whisper]'.",
+    ) from missing
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from longscribe.ports import Pcm
+
+WINDOW_SAMPLES = 30 * SAMPLE_RATE
+FRAMES_PER_SECOND = 100
+MAX_LENGTH = 448
+"""Positions of Whisper's decoder: prompt and answer together."""
+MAX_INITIAL_TIMESTAMP = 50
+"""The first timestamp of a window is at most 1 s (openai/whisper)."""
+NO_SPEECH = 0.6
+LOW_LOGPROB = -1.0
+"""A window this likely silent and this unsure holds no words (openai/whisper)."""
+
+
+def load(settings: RecognizerSettings, model_path: str) -> FasterWhisperRecognizer:
+    """Load a CTranslate2 Whisper model.
+
+    Raises:
+        RecognizerError: the device or the compute type can't be had here.
+        ModelError: the files are not a model that CTranslate2 can read.
+
+    """
+    device, _, index = settings.device.partition(":")
+    if device == "mps":
+        raise RecognizerError(
+            "The recognizer 'faster-whisper' does not run on mps (CTranslate2 has no Metal).",
+            "Use --device cpu.",
+        )
+    if device == "cuda" and ctranslate2.get_cuda_device_count() == 0:
+        raise RecognizerError(
+            "There is no CUDA device that CTranslate2 can use.", "Use --device cpu."
+        )
+    if device == "auto":
+        device = "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
+    known = ctranslate2.get_supported_compute_types(device)
+    if settings.compute_type not in {"default", "auto", *known}:
+        raise RecognizerError(
+            f"The compute type {settings.compute_type!r} is not supported on {device} here.",
+            f"Use default, {', '.join(sorted(known))}.",
+        )
+    try:
+        model = WhisperModel(
+            model_path,
+            device=device,
+            device_index=int(index or 0),
+            compute_type=settings.compute_type,
+            cpu_threads=settings.cpu_threads,
+            local_files_only=True,
+        )
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ModelError(
+            f"The model in {model_path} can't be loaded: {str(error).strip()}.",
+            "Expected a Whisper model converted for CTranslate2; fetch or convert it again.",
+        ) from error
+    return FasterWhisperRecognizer(model)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Decoded:
+    """One window as CTranslate2 decoded it."""
+
+    phrases: tuple[Phrase, ...]
+    average_logprob: float
+    no_speech: float
+
+
+class FasterWhisperRecognizer:
+    """Fulfils `Recognizer` with CTranslate2."""
+
+    def __init__(self, model: WhisperModel) -> None:
+        self._model = model
+        self._engine: Any = model.model
+        self.device: str = self._engine.device
+        self.compute_type: str = self._engine.compute_type
+        multilingual: bool = self._engine.is_multilingual
+        self.capabilities = Capabilities(
+            prompts=True,
+            word_times=True,
+            batching=True,
+            translate=multilingual,
+            languages=tuple(model.supported_languages),
+        )
+
+    def detect_language(self, windows: Sequence[Pcm]) -> LanguageGuess:
+        """Average CTranslate2's language probabilities over all `windows`."""
+        if not self._engine.is_multilingual:
+            return LanguageGuess(language="en", probability=1.0)
+        sums: dict[str, float] = {}
+        for token, probability in (
+            pair
+            for ranked in self._engine.detect_language(self._encode(windows))
+            for pair in ranked
+        ):
+            language = token.strip("<|>")
+            sums[language] = sums.get(language, 0.0) + probability / len(windows)
+        best = max(sums, key=lambda language: (sums[language], language))
+        return LanguageGuess(language=best, probability=round(sums[best], 4))
+
+    def decode(
+        self, windows: Sequence[WindowAudio], settings: DecodeSettings, chunk_id: int
+    ) -> Iterator[tuple[WindowResult, ...]]:
+        tokenizer = self._tokenizer(settings)
+        prompts = [
+            fit_prompt(
+                window.bias.terms, settings.initial_prompt, settings.prompt_tokens, tokenizer.encode
+            )
+            for window in windows
+        ]
+        lengths = [len(prompt.token_ids) for prompt in prompts]
+        for batch in make_batches(lengths, settings.batch_size, settings.prompt_tokens):
+            yield self._decode_batch(batch, windows, prompts, tokenizer, (settings, chunk_id))
+
+    def _tokenizer(self, settings: DecodeSettings) -> Tokenizer:
+        return Tokenizer(
+            self._model.hf_tokenizer,
+            self._engine.is_multilingual,
+            task=str(settings.task),
+            language=settings.language or "en",
+        )
+
+    def _encode(self, windows: Sequence[Pcm]) -> Any:
+        features = np.stack([self._features(pcm) for pcm in windows])
+        return self._model.encode(features)
+
+    def _features(self, pcm: Pcm) -> npt.NDArray[np.float32]:
+        """Return the log-mel spectrogram of one window, padded to 30 s: (mels, 3000)."""
+        audio = np.zeros(WINDOW_SAMPLES, dtype=np.float32)
+        audio[: len(pcm)] = pcm[:WINDOW_SAMPLES].astype(np.float32) / 32768
+        mel: npt.NDArray[np.float32] = self._model.feature_extractor(audio)
+        return mel[:, : WINDOW_SAMPLES * FRAMES_PER_SECOND // SAMPLE_RATE]
+
+    def _decode_batch(
+        self,
+        batch: Batch,
+        windows: Sequence[WindowAudio],
+        prompts: Sequence[FittedPrompt],
+        tokenizer: Tokenizer,
+        job: tuple[DecodeSettings, int],
+    ) -> tuple[WindowResult, ...]:
+        settings, chunk_id = job
+        members = [windows[index] for index in batch.indices]
+        padded = [
+            pad_prompt(prompts[index], batch.prompt_length) if batch.prompt_length else NO_PROMPT
+            for index in batch.indices
+        ]
+        encoded = self._encode([member.pcm for member in members])
+        decoded = self._generate(encoded, members, padded, tokenizer, settings)
+        words = self._align(encoded, members, decoded, tokenizer) if settings.word_times else None
+        return tuple(
+            WindowResult(
+                window=member.window,
+                bias_window_id=member.bias.bias_window_id,
+                prompt=prompt,
+                segments=_segments(
+                    (member, prompt, chunk_id), result, words[n] if words else None, tokenizer
+                ),
+            )
+            for n, (member, prompt, result) in enumerate(zip(members, padded, decoded, strict=True))
+        )
+
+    def _generate(
+        self,
+        encoded: Any,
+        members: Sequence[WindowAudio],
+        prompts: Sequence[Prompt],
+        tokenizer: Tokenizer,
+        settings: DecodeSettings,
+    ) -> list[_Decoded]:
+        outputs = self._engine.generate(
+            encoded,
+            [prompt_ids(prompt, tokenizer) for prompt in prompts],
+            beam_size=settings.beam_size,
+            max_length=MAX_LENGTH,
+            suppress_blank=True,
+            suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
+            max_initial_timestamp_index=MAX_INITIAL_TIMESTAMP,
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+        decoded = []
+        for member, output in zip(members, outputs, strict=True):
+            tokens = output.sequences_ids[0]
+            # CTranslate2 divides the score by the length; openai/whisper counts the end too.
+            average = output.scores[0] * len(tokens) / (len(tokens) + 1)
+            silent = output.no_speech_prob > NO_SPEECH and average < LOW_LOGPROB
+            phrases = split_phrases(
+                () if silent else tokens,
+                tokenizer.timestamp_begin,
+                tokenizer.eot,
+                member.window.span.length,
+            )
+            decoded.append(
+                _Decoded(
+                    phrases=tuple(phrases),
+                    average_logprob=round(average, 4),
+                    no_speech=round(output.no_speech_prob, 4),
+                )
+            )
+        return decoded
+
+    def _align(
+        self,
+        encoded: Any,
+        members: Sequence[WindowAudio],
+        decoded: Sequence[_Decoded],
+        tokenizer: Tokenizer,
+    ) -> list[list[list[Word]]]:
+        """Return the words of each phrase of each window, timed from the window's start."""
+        texts = [[t for phrase in window.phrases for t in phrase.tokens] for window in decoded]
+        if not any(texts):
+            return [[[] for _ in window.phrases] for window in decoded]
+        frames = [
+            -(-member.window.span.length * FRAMES_PER_SECOND // SAMPLE_RATE) for member in members
+        ]
+        alignments = self._engine.align(
+            encoded, tokenizer.sot_sequence, texts, frames, median_filter_width=7
+        )
+        return [
+            _phrase_words(window.phrases, alignment, tokenizer, member.window.span.length)
+            for window, alignment, member in zip(decoded, alignments, members, strict=True)
+        ]
+
+
+def prompt_ids(prompt: Prompt, tokenizer: Tokenizer) -> list[int]:
+    """Return all that stands before the answer: prompt, start, language, task."""
+    before = [tokenizer.sot_prev, *prompt.token_ids] if prompt.token_ids else []
+    return [*before, *tokenizer.sot_sequence]
+
+
+def _phrase_words(
+    phrases: Sequence[Phrase], alignment: Any, tokenizer: Tokenizer, length: int
+) -> list[list[Word]]:
+    """Cut one window's alignment into words, and the words into its phrases."""
+    tokens = [token for phrase in phrases for token in phrase.tokens]
+    if not tokens:
+        return [[] for _ in phrases]
+    first_time: dict[int, int] = {}  # token index → first sample
+    for token_index, frame in alignment.alignments:
+        first_time.setdefault(token_index, min(frame * TIMESTAMP_STEP, length))
+    probabilities = alignment.text_token_probs
+    words: list[list[Word]] = []
+    position = 0
+    for phrase in phrases:
+        texts, groups = tokenizer.split_to_word_tokens(list(phrase.tokens))
+        found = []
+        for text, group in zip(texts, groups, strict=True):
+            start = first_time.get(position, length)
+            position += len(group)
+            end = first_time.get(position, length)
+            share = probabilities[position - len(group) : position] or [0.0]
+            found.append(
+                Word(
+                    start=start,
+                    end=max(start, end),
+                    text=text,
+                    probability=round(sum(share) / len(share), 4),
+                )
+            )
+        words.append(shorten_stretched(join_punctuation(found)))
+    return words
+
+
+def _segments(
+    place: tuple[WindowAudio, Prompt, int],
+    decoded: _Decoded,
+    words: Sequence[Sequence[Word]] | None,
+    tokenizer: Tokenizer,
+) -> tuple[Segment, ...]:
+    """Build the window's segments, on the recording's clock."""
+    member, prompt, chunk_id = place
+    offset = member.window.span.start
+    segments = []
+    for n, phrase in enumerate(decoded.phrases):
+        text = tokenizer.decode(phrase.tokens)
+        if not text.strip():
+            continue
+        own = words[n] if words else ()
+        start, end = (own[0].start, own[-1].end) if own else (phrase.start, phrase.end)
+        segments.append(
+            Segment(
+                start=offset + start,
+                end=offset + max(start, end),
+                text=text,
+                words=tuple(
+                    Word(
+                        start=offset + word.start,
+                        end=offset + word.end,
+                        text=word.text,
+                        probability=word.probability,
+                    )
+                    for word in own
+                ),
+                chunk_id=chunk_id,
+                window=member.window.index,
+                bias_window_id=member.bias.bias_window_id,
+                bias_terms=prompt.terms,
+                average_logprob=decoded.average_logprob,
+                no_speech_probability=decoded.no_speech,
+                compression_ratio=compression_ratio(text),
+            )
+        )
+    return tuple(segments)

@@ -1,0 +1,68 @@
+"""Several files in one command: each in turn, one bad file does not stop the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+
+from longscribe import api, wiring
+from longscribe.cli.progress import Display
+from longscribe.config import Options
+from longscribe.errors import LongscribeError, UsageError
+from longscribe.events import RunFinished
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_GAPS, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+_WORST_FIRST = (EXIT_INTERRUPTED, EXIT_FAILED, EXIT_USAGE, EXIT_GAPS, EXIT_OK)
+
+
+def transcribe_all(media: list[Path], options: Options, *, verbose: bool, quiet: bool) -> int:
+    """Transcribe each file; return the exit status of the worst.
+
+    Raises:
+        UsageError: the files can't be done together with these options.
+
+    """
+    _check_together(media, options)
+    # Messages go to standard error: standard output stays free for pipelines.
+    console = Console(stderr=True)
+    statuses = []
+    for path in media:
+        display = Display(console, path, wiring.job_folder(path, options).path, quiet, verbose)
+        statuses.append(_transcribe_one(path, options, display))
+        if statuses[-1] == EXIT_INTERRUPTED:
+            break
+    return next(status for status in _WORST_FIRST if status in statuses)
+
+
+def _transcribe_one(path: Path, options: Options, display: Display) -> int:
+    status = EXIT_FAILED
+    try:
+        with display:
+            for event in api.events(path, options):
+                display.show(event)
+                if isinstance(event, RunFinished):
+                    status = EXIT_GAPS if event.gaps else EXIT_OK
+    except LongscribeError as error:
+        display.error(error)
+        return error.exit_status
+    except KeyboardInterrupt:
+        display.interrupted()
+        return EXIT_INTERRUPTED
+    return status
+
+
+def _check_together(media: list[Path], options: Options) -> None:
+    if options.job_dir is not None and len(media) > 1:
+        raise UsageError(
+            f"--job-dir names one job folder, but there are {len(media)} files.",
+            "Leave it out: each file gets its own folder beside its outputs.",
+        )
+    doubles = [stem for stem, count in Counter(path.stem for path in media).items() if count > 1]
+    if doubles:
+        raise UsageError(
+            f"Several files are called {doubles[0]!r}; their outputs would overwrite each other.",
+            "Transcribe them one by one with different --output-dir.",
+        )

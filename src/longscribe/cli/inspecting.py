@@ -1,0 +1,91 @@
+"""`longscribe status` and `longscribe inspect`: what a job's journal says. They only read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from longscribe.cli.progress import clock
+from longscribe.events import JobEvent
+from longscribe.reading import JobSummary, open_journal, summarize
+
+
+@contextmanager
+def _events(job: Path) -> Iterator[list[tuple[str, JobEvent]]]:
+    with open_journal(job) as journal:
+        yield list(journal.events())
+
+
+def print_status(job: Path) -> None:
+    """Print how the job stands.
+
+    Raises:
+        JobError: there is no job in that folder.
+
+    """
+    with _events(job) as events:
+        summary = summarize(events)
+    console = Console()
+    console.print(f"[bold]{escape(summary.media)}[/bold]: {summary.state}")
+    console.print(f"model {escape(summary.model)}, recognizer {escape(summary.recognizer)}")
+    if summary.language:
+        console.print(f"language {summary.language} ({summary.language_probability:.0%})")
+    _print_progress(summary, console)
+    _print_trouble(summary, console)
+
+
+def _print_progress(summary: JobSummary, console: Console) -> None:
+    total = clock(summary.duration) if summary.duration is not None else "unknown"
+    end = "" if summary.read_to_end else " (still being read)"
+    console.print(
+        f"{clock(summary.settled)} of {total}{end}, "
+        f"{len(summary.done)} of {len(summary.spans)} planned chunks done"
+    )
+    if summary.decode_seconds:
+        speed = summary.decoded / 16_000 / summary.decode_seconds
+        console.print(f"decoded at {speed:.1f}x, peak memory {summary.peak_memory / 2**20:.0f} MB")
+    if summary.files:
+        console.print("outputs: " + ", ".join(escape(name) for name in summary.files))
+
+
+def _print_trouble(summary: JobSummary, console: Console) -> None:
+    for at, message in summary.problems:
+        console.print(f"[yellow]media at {clock(at)}: {escape(message)}[/yellow]")
+    if summary.failures:
+        table = Table("chunk", "at", "attempt", "what happened", "what followed")
+        for event in summary.failures:
+            span = summary.spans[event.attempt.chunk_id]
+            table.add_row(
+                str(event.attempt.chunk_id),
+                clock(span.start),
+                str(event.attempt.number),
+                escape(event.failure.message),
+                escape(event.next_step),
+            )
+        console.print(table)
+    for gap in summary.gaps:
+        start, end = clock(gap.span.start), clock(gap.span.end)
+        console.print(f"[red]not transcribed: {start} to {end}, {escape(gap.reason)}[/red]")
+
+
+def print_inspection(job: Path, *, as_json: bool) -> None:
+    """Print every event of the job: as lines, or as one JSON document.
+
+    Raises:
+        JobError: there is no job in that folder.
+
+    """
+    with open_journal(job) as journal:
+        if as_json:
+            print(json.dumps(journal.dump(), ensure_ascii=False, indent=1))  # noqa: T201
+            return
+        console = Console(soft_wrap=True, highlight=False)
+        for at, event in journal.events():
+            body = {key: value for key, value in vars(event).items() if key != "type"}
+            console.print(f"{at} {event.type} {escape(str(body))}")

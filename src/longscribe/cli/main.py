@@ -1,0 +1,263 @@
+"""The command `longscribe`. Thin: it reads arguments, calls the API and shows events."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from longscribe import __version__
+from longscribe.cli.batch import EXIT_INTERRUPTED, transcribe_all
+from longscribe.cli.inspecting import print_inspection, print_status
+from longscribe.config import Chunking, Options, OutputFormat, Task
+from longscribe.errors import LongscribeError
+
+app = typer.Typer(
+    name="longscribe",
+    help="Transcribe hours of speech without losing the work, with the names spelt right.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+_DEFAULTS = Options.model_fields
+_ENGINE, _TEXT, _NAMES, _FILES, _CUTS = (
+    "Engine",
+    "Text",
+    "Names",
+    "Files",
+    "How the recording is cut",
+)
+
+
+def _default(name: str) -> str:
+    """Return an option's default for the help: defaults stand in config.py only."""
+    value = _DEFAULTS[name].default
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _help(name: str, text: str) -> str:
+    return f"{text} [dim]\\[default: {_default(name)}][/dim]"
+
+
+@app.callback(invoke_without_command=True)
+def _top(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"longscribe {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def transcribe(
+    media: Annotated[list[Path], typer.Argument(help="Audio or video files.", show_default=False)],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help=_help("model", "Name of a model, hub repository or local directory."),
+            rich_help_panel=_ENGINE,
+        ),
+    ] = None,
+    recognizer: Annotated[
+        str | None, typer.Option(help=_help("recognizer", "Engine."), rich_help_panel=_ENGINE)
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help=_help("device", "auto, cpu, cuda, cuda:N."), rich_help_panel=_ENGINE),
+    ] = None,
+    compute_type: Annotated[
+        str | None,
+        typer.Option(
+            help=_help("compute_type", "int8, float16, float32 …"), rich_help_panel=_ENGINE
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            help=_help("batch_size", "Windows decoded together."), rich_help_panel=_ENGINE
+        ),
+    ] = None,
+    beam_size: Annotated[
+        int | None,
+        typer.Option(help=_help("beam_size", "Width of the search."), rich_help_panel=_ENGINE),
+    ] = None,
+    cpu_threads: Annotated[
+        int | None,
+        typer.Option(
+            help=_help("cpu_threads", "Threads of the engine; 0: it chooses."),
+            rich_help_panel=_ENGINE,
+        ),
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            help="Code or name, such as en or german. [dim]\\[default: detected][/dim]",
+            rich_help_panel=_TEXT,
+        ),
+    ] = None,
+    task: Annotated[
+        Task | None,
+        typer.Option(help=_help("task", "Translate writes English."), rich_help_panel=_TEXT),
+    ] = None,
+    word_timestamps: Annotated[
+        bool | None,
+        typer.Option(
+            "--word-timestamps/--no-word-timestamps",
+            help=_help("word_timestamps", "Times for each word."),
+            rich_help_panel=_TEXT,
+        ),
+    ] = None,
+    glossary: Annotated[
+        Path | None,
+        typer.Option(
+            help="Terms that must be spelt right: one a line (term | alias; alias), or a "
+            "CSV/TSV table with term, aliases, weight, start, end.",
+            rich_help_panel=_NAMES,
+        ),
+    ] = None,
+    initial_prompt: Annotated[
+        str | None,
+        typer.Option(
+            help="Text put before every window, such as the topic.", rich_help_panel=_NAMES
+        ),
+    ] = None,
+    bias_window: Annotated[
+        float | None,
+        typer.Option(
+            help=_help("bias_window", "Seconds of a bias window."), rich_help_panel=_NAMES
+        ),
+    ] = None,
+    bias_stride: Annotated[
+        float | None,
+        typer.Option(
+            help=_help("bias_stride", "Seconds from one bias window to the next."),
+            rich_help_panel=_NAMES,
+        ),
+    ] = None,
+    max_terms: Annotated[
+        int | None,
+        typer.Option(
+            help=_help("max_terms", "Most terms offered to one window."), rich_help_panel=_NAMES
+        ),
+    ] = None,
+    prompt_tokens: Annotated[
+        int | None,
+        typer.Option(
+            help=_help("prompt_tokens", "Most tokens of prompt (223 is Whisper's own limit)."),
+            rich_help_panel=_NAMES,
+        ),
+    ] = None,
+    output_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--output-dir",
+            "-o",
+            help="Folder for DIR/<stem>.<ext> [dim]\\[default: here][/dim]",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    output_format: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--output-format",
+            "-f",
+            help=f"{', '.join(OutputFormat)} or all; repeatable. [dim]\\[default: all][/dim]",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    job_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Job folder. [dim]\\[default: DIR/<stem>.longscribe][/dim]",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    keep_audio: Annotated[
+        bool | None,
+        typer.Option("--keep-audio", help="Keep the decoded audio in it.", rich_help_panel=_FILES),
+    ] = None,
+    audio_track: Annotated[
+        int | None,
+        typer.Option(
+            help="Audio track, counted from 0. [dim]\\[default: the file's own][/dim]",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    chunking: Annotated[
+        Chunking | None,
+        typer.Option(
+            help=_help("chunking", "auto keeps files under ten minutes in one chunk."),
+            rich_help_panel=_CUTS,
+        ),
+    ] = None,
+    chunk_duration: Annotated[
+        float | None,
+        typer.Option(
+            help=_help("chunk_duration", "Seconds between checkpoints, 60 to 900."),
+            rich_help_panel=_CUTS,
+        ),
+    ] = None,
+    vad_threshold: Annotated[
+        float | None,
+        typer.Option(
+            help=_help("vad_threshold", "Probability at which speech begins."),
+            rich_help_panel=_CUTS,
+        ),
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say everything that happens.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False,
+) -> None:
+    """Transcribe media files to subtitles and text.
+
+    The work is saved after every chunk. Whatever cuts a run short, running the
+    same command again goes on from there. Exit status: 0 complete · 1 failed ·
+    2 wrong usage · 3 complete with declared gaps · 130 interrupted.
+    """
+    given = {
+        name: value
+        for name, value in locals().items()
+        if name not in {"media", "verbose", "quiet"} and value not in (None, [])
+    }
+    options = Options.build(**given)
+    raise typer.Exit(transcribe_all(media, options, verbose=verbose, quiet=quiet))
+
+
+@app.command()
+def status(
+    job: Annotated[Path, typer.Argument(help="A job folder, <stem>.longscribe.")],
+) -> None:
+    """Say how a job stands: what is done, what failed and why. Safe while it runs."""
+    print_status(job)
+
+
+@app.command()
+def inspect(
+    job: Annotated[Path, typer.Argument(help="A job folder, <stem>.longscribe.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
+    """Show what the journal of a job holds: its events, in order."""
+    print_inspection(job, as_json=as_json)
+
+
+def main() -> None:
+    """Run the command line; every error of ours is one clear line."""
+    try:
+        app()
+    except LongscribeError as error:
+        Console(stderr=True).print(f"[red]error:[/red] {_plain(error)}", soft_wrap=True)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _plain(error: LongscribeError) -> str:
+    from rich.markup import escape
+
+    return escape(str(error))

@@ -1,0 +1,220 @@
+"""What a person sees while a job runs. Derived from its events alone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from longscribe.errors import LongscribeError
+from longscribe.events import (
+    AttemptFailed,
+    AttemptStarted,
+    AudioRead,
+    BatchDecoded,
+    ChunkFinished,
+    ChunkPlanned,
+    ChunkReused,
+    GapDeclared,
+    JobEvent,
+    LanguageDetected,
+    MediaEnded,
+    MediaOpened,
+    MediaProblem,
+    OutputsWritten,
+    RunFinished,
+    WorkerReady,
+)
+from longscribe.types import SAMPLE_RATE, Span, to_seconds
+
+
+def clock(samples: int) -> str:
+    """Return a media time as h:mm:ss."""
+    seconds = samples // SAMPLE_RATE
+    return f"{seconds // 3600}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
+
+
+class Display:
+    """Shows one job: a bar in media time on a terminal, lines with `--verbose`, else little."""
+
+    def __init__(
+        self, console: Console, media: Path, job: Path, quiet: bool, verbose: bool
+    ) -> None:
+        self._console = console
+        self._media = media
+        self._job = job
+        self._quiet = quiet
+        self._verbose = verbose
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[place]}"),
+            TextColumn("{task.fields[speed]}"),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._total = 0
+        self._settled = 0  # samples of chunks that are done or given up
+        self._in_chunk: dict[int, int] = {}  # samples decoded of chunks that run
+        self._spans: dict[int, Span] = {}
+        self._started: float | None = None
+        self._decoded = 0  # samples decoded in this run
+        self._files: tuple[str, ...] = ()
+
+    def __enter__(self) -> Display:
+        self._bar.start()
+        self._task = self._bar.add_task(escape(self._media.name), total=None, place="", speed="")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, event: JobEvent) -> None:
+        """Take the next event."""
+        self._count(event)
+        self._move_bar()
+        match event:
+            case RunFinished():
+                self._finished(event)
+            case MediaProblem():
+                self._say(f"[yellow]{clock(event.at)} {escape(event.message)}[/yellow]")
+            case AttemptFailed():
+                place = clock(self._spans[event.attempt.chunk_id].start)
+                self._say(
+                    f"[yellow]chunk {event.attempt.chunk_id} at {place}: "
+                    f"{escape(event.failure.message)}; next: {escape(event.next_step)}[/yellow]"
+                )
+            case GapDeclared():
+                start, end = clock(event.gap.span.start), clock(event.gap.span.end)
+                reason = escape(event.gap.reason)
+                self._say(f"[red]not transcribed: {start} to {end}, {reason}[/red]")
+            case _:
+                if self._verbose and (line := _line(event)):
+                    self._say(escape(line))
+
+    def error(self, error: LongscribeError) -> None:
+        self._console.print(
+            f"[red]error:[/red] {escape(self._media.name)}: {escape(str(error))}", soft_wrap=True
+        )
+
+    def interrupted(self) -> None:
+        self._console.print(
+            f"Interrupted. What is done is kept in {escape(str(self._job))}; "
+            "run the same command again to go on.",
+            soft_wrap=True,
+        )
+
+    def _say(self, line: str) -> None:
+        if not self._quiet:
+            self._console.print(line, soft_wrap=True, highlight=False)
+
+    def _count(self, event: JobEvent) -> None:
+        """Keep the sums that the bar shows."""
+        match event:
+            case MediaOpened():
+                self._total = event.info.duration or 0
+            case MediaEnded():
+                self._total = event.duration
+            case ChunkPlanned(chunk=chunk):
+                self._spans[chunk.chunk_id] = chunk.span
+                self._total = max(self._total, chunk.span.end)
+                if not chunk.windows:
+                    self._settled += chunk.span.length
+            case ChunkReused():
+                self._spans[event.chunk_id] = event.span
+                self._settled += event.span.length
+                self._total = max(self._total, event.span.end)
+            case AttemptStarted():
+                self._started = self._started or time.monotonic()
+                self._in_chunk[event.attempt.chunk_id] = 0
+            case BatchDecoded():
+                self._in_chunk[event.chunk_id] = (
+                    self._in_chunk.get(event.chunk_id, 0) + event.samples
+                )
+                self._decoded += event.samples
+            case ChunkFinished():
+                self._in_chunk.pop(event.chunk_id, None)
+                self._settled += event.span.length
+            case GapDeclared(gap=gap) if gap.chunk_id is not None:
+                self._in_chunk.pop(gap.chunk_id, None)
+                self._settled += self._spans[gap.chunk_id].length
+            case OutputsWritten():
+                self._files = event.files
+            case _:
+                pass
+
+    @property
+    def _done(self) -> int:
+        return self._settled + sum(self._in_chunk.values())
+
+    def _move_bar(self) -> None:
+        if self._task is None:
+            return
+        speed = ""
+        if self._started is not None and self._decoded:
+            rate = self._decoded / SAMPLE_RATE / max(time.monotonic() - self._started, 1e-3)
+            left = max(0, self._total - self._done) / rate
+            speed = f"{rate:.1f}x, {clock(round(left))} left"
+        self._bar.update(
+            self._task,
+            total=self._total or None,
+            completed=self._done,
+            place=f"{clock(self._done)} of {clock(self._total)}" if self._total else "",
+            speed=speed,
+        )
+
+    def _finished(self, event: RunFinished) -> None:
+        gaps = f", [red]{event.gaps} not transcribed[/red]" if event.gaps else ""
+        where = self._job.parent
+        self._say(
+            f"[green]{escape(self._media.name)}[/green]: {clock(event.duration)}, "
+            f"{clock(event.text)} of it speech{gaps} → "
+            + ", ".join(escape(str(where / name)) for name in self._files)
+        )
+
+
+def _line(event: JobEvent) -> str | None:
+    """Return an event as a line for `--verbose`."""
+    match event:
+        case MediaOpened(info=info):
+            length = clock(info.duration) if info.duration is not None else "unknown length"
+            return (
+                f"{info.container}, track {info.track} of {info.tracks}: {info.codec}, "
+                f"{info.sample_rate} Hz, {info.channels} channels, {length}"
+            )
+        case AudioRead():
+            return f"read to {clock(event.position)}"
+        case MediaEnded():
+            return f"all audio read: {to_seconds(event.duration):.3f} s"
+        case WorkerReady():
+            return (
+                f"worker {event.worker} (process {event.pid}) loaded the model on "
+                f"{event.device} as {event.compute_type} in {event.seconds:.1f} s"
+            )
+        case LanguageDetected(guess=guess):
+            return f"language: {guess.language} ({guess.probability:.0%})"
+        case ChunkPlanned(chunk=chunk):
+            start, end = clock(chunk.span.start), clock(chunk.span.end)
+            return f"chunk {chunk.chunk_id}: {start} to {end}, {len(chunk.windows)} windows"
+        case ChunkReused():
+            return f"chunk {event.chunk_id} was done before"
+        case AttemptStarted(attempt=attempt):
+            return f"chunk {attempt.chunk_id}: attempt {attempt.number} ({attempt.rung})"
+        case ChunkFinished():
+            speed = to_seconds(event.span.length) / max(event.seconds, 1e-3)
+            return f"chunk {event.chunk_id} done in {event.seconds:.1f} s ({speed:.1f}x)"
+        case OutputsWritten():
+            return "wrote " + ", ".join(event.files)
+        case _:
+            return None

@@ -1,0 +1,528 @@
+"""Subtitle cues: from segments and gaps to what stands on the screen.
+
+    segments ─▶ atoms ─▶ runs ─▶ drafts ─▶ cues
+    gaps ───────────────────────▶
+
+An *atom* is the smallest stretch of text that is never broken: a word, or one
+character of a script written without spaces. A *run* is what is spoken without
+a real pause; the cheapest way to cut it into cues (`_partition`) becomes
+drafts. `_laid_out` then settles the times: never overlapping, never running
+backwards, on the screen long enough. Everything is a generator, so no more
+than a run (`_RUN_MS`) is held.
+
+No word is lost, altered or moved: the cues' text is the segments' text, but
+for white space. Sources for the numbers: the Netflix timed text style guides
+(42 characters, two lines, 5/6 s to 7 s, break after punctuation and before
+conjunctions and prepositions) and the BBC subtitle guidelines (a subtitle
+stays within 1.5 s of its speech).
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from heapq import merge
+from itertools import pairwise
+from typing import NamedTuple
+
+from longscribe.types import SAMPLE_RATE, Cue, Gap, Segment
+
+# --- limits ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class CueLimits:
+    """What a cue may hold. A cue has at most two lines."""
+
+    line_length: int
+    """Characters in a line; marks that combine with a letter don't count."""
+    reading_speed: int
+    """Characters a second a viewer can read. Time is added to reach it, never text removed."""
+    shortest_ms: int
+    """A cue stays this long where the next one allows it."""
+    longest_ms: int
+    """No text stays longer."""
+
+
+_DEFAULT = CueLimits(line_length=42, reading_speed=17, shortest_ms=833, longest_ms=7000)
+
+LIMITS: dict[str, CueLimits] = {
+    "en": replace(_DEFAULT, reading_speed=20),
+    "zh": replace(_DEFAULT, line_length=16, reading_speed=9),
+    "yue": replace(_DEFAULT, line_length=16, reading_speed=9),
+    "ja": replace(_DEFAULT, line_length=16, reading_speed=4),
+    "ko": replace(_DEFAULT, line_length=16, reading_speed=12),
+    "th": replace(_DEFAULT, line_length=35),
+}
+"""Language → limits, where they differ from the default (Netflix, as checked by Subtitle Edit's
+`NetflixQualityController.cs`; 5/6 s is 833 ms there too)."""
+
+
+def limits_for(language: str | None) -> CueLimits:
+    """Return the limits of `language`; None or one without an entry gets the common ones."""
+    return LIMITS.get(language or "", _DEFAULT)
+
+
+_PAUSE_MS = 1000
+"""A pause this long always ends a cue."""
+_BREATH_MS = 300
+"""A pause this long is a good place to end one."""
+_LINGER_MS = 1000
+"""How far a cue may outstay its speech to be read in full (the BBC bears 1.5 s)."""
+_RUN_MS = 60_000
+"""A run this long ends at the next sentence; at twice the length it ends anywhere."""
+_RUN_ATOMS = 1500
+
+
+# --- what every writer says in the same words -------------------------------
+
+
+def gap_text(gap: Gap) -> str:
+    """Return how a gap is worded in every format: `[not transcribed: 12 s, worker crashed]`."""
+    reason = one_line(gap.reason)
+    return f"[not transcribed: {_duration(gap.span.length)}{', ' if reason else ''}{reason}]"
+
+
+def one_line(text: str) -> str:
+    """Return `text` on one line: white space becomes single spaces, control characters vanish."""
+    return " ".join(_UNPRINTABLE.sub("", text).split())
+
+
+def to_ms(samples: int) -> int:
+    """Return the millisecond nearest to `samples`."""
+    return (samples * 1000 + SAMPLE_RATE // 2) // SAMPLE_RATE
+
+
+def in_order(segments: Iterable[Segment], gaps: Sequence[Gap]) -> Iterator[Segment | Gap]:
+    """Yield segments and gaps by start time, reading `segments` one at a time.
+
+    A gap without length hides nothing and is left out.
+    """
+    return merge(segments, _real(gaps), key=_start)
+
+
+def _real(gaps: Sequence[Gap]) -> list[Gap]:
+    return sorted((gap for gap in gaps if gap.span.length), key=_start)
+
+
+def _start(item: Segment | Gap) -> int:
+    return item.span.start if isinstance(item, Gap) else item.start
+
+
+def _start_ms(item: _Atom | Gap) -> int:
+    return to_ms(item.span.start) if isinstance(item, Gap) else item.start
+
+
+def _duration(samples: int) -> str:
+    """Return a length for a person: `0.4 s`, `12 s`, `4 min 10 s`, `1 h 2 min`."""
+    if samples < SAMPLE_RATE:
+        # Never `0.0 s`: something is missing.
+        return f"{max(samples / SAMPLE_RATE, 0.1):.1f} s"
+    minutes, seconds = divmod(round(samples / SAMPLE_RATE), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "min"), (seconds, "s"))
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)
+
+
+# --- the way from segments to cues ------------------------------------------
+
+
+def cues(segments: Iterable[Segment], gaps: Sequence[Gap], language: str | None) -> Iterator[Cue]:
+    """Yield the subtitles of a transcript in order, holding no more than a run of it.
+
+    Each gap (they are disjoint) becomes one cue that spans it. `language` (a code, or None) chooses
+    the limits and the words to break before.
+    """
+    limits = limits_for(language)
+    leaning = _LEANING.get(language or "", frozenset())
+    spoken = (atom for segment in segments for atom in _atoms(segment, limits.line_length))
+    return _laid_out(_drafts(merge(spoken, _real(gaps), key=_start_ms), limits, leaning), limits)
+
+
+def _drafts(
+    items: Iterable[_Atom | Gap], limits: CueLimits, leaning: frozenset[str]
+) -> Iterator[tuple[Cue, bool]]:
+    """Yield cues as spoken, and whether each is speech; times may still touch or overlap."""
+    run: list[_Atom] = []
+    for item in items:
+        if isinstance(item, Gap):
+            yield from _cut(run, limits, leaning)
+            run = []
+            yield _gap_cue(item), False
+        elif run and _run_ends(run, item):
+            yield from _cut(run, limits, leaning)
+            run = [item]
+        else:
+            run.append(item)
+    yield from _cut(run, limits, leaning)
+
+
+def _run_ends(run: list[_Atom], following: _Atom) -> bool:
+    length = following.start - run[0].start
+    return (
+        following.start - run[-1].end >= _PAUSE_MS
+        or (length >= _RUN_MS and _ends_sentence(run[-1], following))
+        or length >= 2 * _RUN_MS
+        or len(run) >= _RUN_ATOMS  # where a model is lost in a loop, times may stand still
+    )
+
+
+def _gap_cue(gap: Gap) -> Cue:
+    # The wording is English whatever the language of the speech, so it gets English lines.
+    head, comma, reason = gap_text(gap).partition(", ")
+    lines = [head + comma + reason]
+    if _width(lines[0]) > _DEFAULT.line_length:
+        lines = [head + ",", *textwrap.wrap(reason, _DEFAULT.line_length)]
+    return Cue(start_ms=to_ms(gap.span.start), end_ms=to_ms(gap.span.end), lines=tuple(lines))
+
+
+def _cut(
+    run: list[_Atom], limits: CueLimits, leaning: frozenset[str]
+) -> Iterator[tuple[Cue, bool]]:
+    """Yield the run as cues of speech."""
+    inner = [_break_cost(left, right, leaning) for left, right in pairwise(run)]
+    breaks = [0.0, *inner, 0.0]  # before each atom, and at the end
+    for start, end in _partition(run, breaks, limits):
+        begins = run[start].start
+        ends = min(run[end - 1].end, begins + limits.longest_ms)
+        lines = _lines(run, (start, end), breaks, limits.line_length)
+        yield Cue(start_ms=begins, end_ms=ends, lines=lines), True
+
+
+def _laid_out(drafts: Iterable[tuple[Cue, bool]], limits: CueLimits) -> Iterator[Cue]:
+    """Yield the drafts so that they never overlap and stay long enough to be read."""
+    held: Cue | None = None
+    held_is_speech = False
+    for cue, is_speech in drafts:
+        following = cue
+        if held is not None:
+            boundary = max(cue.start_ms, held.end_ms)
+            if held_is_speech:
+                boundary = max(cue.start_ms, held.start_ms + 1, _fair(held, cue, limits))
+            yield _stretched(held, boundary, limits, speech=held_is_speech)
+            begins = max(cue.start_ms, boundary)
+            following = replace(cue, start_ms=begins, end_ms=max(cue.end_ms, begins + 1))
+        held, held_is_speech = following, is_speech
+    if held is not None:
+        yield _stretched(held, None, limits, speech=held_is_speech)
+
+
+def _fair(held: Cue, following: Cue, limits: CueLimits) -> int:
+    """Return how long `held` may stay where the two overlap, as two decode windows may.
+
+    Long enough to be read, but no more than half of the time of both.
+    """
+    middle = (held.start_ms + following.end_ms) // 2
+    return min(held.end_ms, held.start_ms + limits.shortest_ms, middle)
+
+
+def _stretched(cue: Cue, boundary: int | None, limits: CueLimits, *, speech: bool) -> Cue:
+    """Return `cue` on the screen long enough, but not past `boundary` (None: no next cue)."""
+    reading_ms = 1000 * sum(map(_width, cue.lines)) // limits.reading_speed
+    read = min(cue.start_ms + reading_ms, cue.end_ms + _LINGER_MS)
+    end = max(cue.end_ms, cue.start_ms + limits.shortest_ms, read)
+    if speech:
+        end = min(end, cue.start_ms + limits.longest_ms)
+    elif cue.end_ms - cue.start_ms >= limits.shortest_ms:
+        end = cue.end_ms  # A gap says exactly what is missing.
+    return replace(cue, end_ms=end if boundary is None else min(end, boundary))
+
+
+# --- cutting a run into cues ------------------------------------------------
+
+# What a break costs, from best to worst. A cue costs `_CUE` by itself, so a
+# break between two cues must be worth more than that.
+_SENTENCE, _BREATH, _CLAUSE, _BEFORE_LEANING = 0.0, 1.0, 2.0, 4.0
+_PHRASE, _PLAIN, _AFTER_LEANING, _IN_WORD = 5.0, 8.0, 18.0, 40.0
+_CUE = 4.0
+_TWO_SENTENCES = 5.0
+"""Two sentences share a cue only if one of them is too short to stand alone."""
+_ACROSS_BREATH = 3.0
+_FLASH = 6.0
+"""A cue that must go before it can be read."""
+_STUB = 4.0
+"""A cue of a word or two, less the longer it is."""
+
+
+def _partition(run: list[_Atom], breaks: list[float], limits: CueLimits) -> list[tuple[int, int]]:
+    """Return the cheapest way to cut the run into cues, as `[start, end)` pairs of atoms."""
+    size = len(run)
+    inside = _costs_inside(run, breaks)
+    best = [0.0] + [float("inf")] * size
+    came_from = [0] * (size + 1)
+    for start in range(size):
+        for end, width in _fitting(run, start, limits):
+            cost = best[start] + _CUE + breaks[end] + inside[end - 1] - inside[start]
+            if 2 * width < limits.line_length:
+                cost += _STUB * (1 - 2 * width / limits.line_length)
+            if end < size and run[end].start - run[start].start < limits.shortest_ms:
+                cost += _FLASH
+            if cost < best[end]:
+                best[end], came_from[end] = cost, start
+    cuts: list[tuple[int, int]] = []
+    end = size
+    while end:
+        cuts.append((came_from[end], end))
+        end = came_from[end]
+    return cuts[::-1]
+
+
+def _fitting(run: list[_Atom], start: int, limits: CueLimits) -> Iterator[tuple[int, int]]:
+    """Yield each end, with the width, of a cue from `start` that keeps the limits.
+
+    The first is always there: one atom fits a line, and its time is cut if it must be.
+    """
+    lines, line, width = 1, 0, 0
+    latest = run[start].start + limits.longest_ms
+    for index in range(start, len(run)):
+        atom = run[index]
+        if index > start and atom.end > latest:
+            return
+        wide = atom.width + (atom.spaced and index > start)
+        if line + wide > limits.line_length:
+            lines, line, wide = lines + 1, 0, atom.width
+            if lines > 2:
+                return
+        line += wide
+        width += wide
+        yield index + 1, width
+
+
+def _costs_inside(run: list[_Atom], breaks: list[float]) -> list[float]:
+    """Return running totals of what it costs to keep each boundary inside a cue.
+
+    A cue of atoms `[start, end)` pays `total[end - 1] - total[start]`.
+    """
+    totals = [0.0]
+    for index in range(1, len(run)):
+        cost = _TWO_SENTENCES if breaks[index] == _SENTENCE else 0.0
+        if run[index].start - run[index - 1].end >= _BREATH_MS:
+            cost += _ACROSS_BREATH
+        totals.append(totals[-1] + cost)
+    return totals
+
+
+def _lines(
+    run: list[_Atom], cue: tuple[int, int], breaks: list[float], line_length: int
+) -> tuple[str, ...]:
+    """Return the cue on one line if it fits, else on two, well broken and of like length."""
+    start, end = cue
+    whole = _joined(run[start:end])
+    if _width(whole) <= line_length:
+        return (whole,)
+    options: list[tuple[float, str, str]] = []
+    for index in range(start + 1, end):
+        first, second = _joined(run[start:index]), _joined(run[index:end])
+        upper, lower = _width(first), _width(second)
+        if max(upper, lower) <= line_length:
+            unbalance = 10 * abs(upper - lower) / line_length
+            options.append((breaks[index] + unbalance, first, second))
+    _, first, second = min(options, key=lambda option: option[0])
+    return first, second
+
+
+def _joined(atoms: Sequence[_Atom]) -> str:
+    return "".join(" " + atom.text if atom.spaced else atom.text for atom in atoms).strip(" ")
+
+
+def _break_cost(left: _Atom, right: _Atom, leaning: frozenset[str]) -> float:
+    if _NEVER_FIRST.issuperset(right.text):
+        return _IN_WORD  # A mark set off by a space, as in French.
+    if _ends_sentence(left, right):
+        return _SENTENCE
+    if right.start - left.end >= _BREATH_MS:
+        return _BREATH
+    if _ABBREVIATION.search(left.text):
+        return _AFTER_LEANING
+    if left.text.rstrip(_CLOSING)[-1:] in _CLAUSE_ENDS:
+        return _CLAUSE
+    if not right.spaced:
+        return _PLAIN if _breakable(left.text[-1], right.text[0]) else _IN_WORD
+    if _UNSPACED.match(left.text[-1]):
+        return _CLAUSE  # Scripts without spaces between words put one between phrases.
+    if left.text.lower() in leaning:
+        return _AFTER_LEANING
+    if right.text.lower() in leaning:
+        return _BEFORE_LEANING
+    return _PHRASE if right.opens else _PLAIN
+
+
+def _ends_sentence(left: _Atom, right: _Atom) -> bool:
+    text = left.text.rstrip(_CLOSING)
+    if text[-1:] not in _SENTENCE_ENDS:
+        return False
+    if text.endswith((".", "…")):
+        return not (_ABBREVIATION.search(text) or right.text[0].islower())
+    return True
+
+
+# --- atoms -----------------------------------------------------------------
+
+
+class _Atom(NamedTuple):
+    """Text that is never broken, with its times in milliseconds."""
+
+    text: str
+    start: int
+    end: int
+    spaced: bool
+    """White space stands before it."""
+    opens: bool
+    """It is the first of its segment."""
+    width: int
+
+
+def _atoms(segment: Segment, line_length: int) -> list[_Atom]:
+    """Return the text of a segment as atoms, timed by its words or else by its characters."""
+    begins, ends = to_ms(segment.start), max(to_ms(segment.start), to_ms(segment.end))
+    words = [(word.text, to_ms(word.start), to_ms(word.end)) for word in segment.words]
+    # The text is the truth; words that don't spell it can't time it.
+    timed = _bare("".join(text for text, *_ in words)) == _bare(segment.text)
+    atoms: list[_Atom] = []
+    spaced, clock = True, begins
+    for raw, said_from, said_to in words if timed else [(segment.text, begins, ends)]:
+        text = _UNPRINTABLE.sub("", raw)
+        start = min(max(said_from, clock), ends)
+        clock = min(max(said_to, start), ends)
+        spaced = spaced or text[:1].isspace()
+        for piece in _spread(_pieces(text, line_length, whole=timed), start, clock):
+            apart = spaced or piece.spaced
+            if not apart and (joined := _together(atoms[-1], piece, line_length)):
+                atoms[-1] = joined
+            else:
+                atoms.append(piece._replace(spaced=apart, opens=not atoms))
+            spaced = False
+        spaced = spaced or text[-1:].isspace()
+    return atoms
+
+
+def _pieces(text: str, line_length: int, *, whole: bool) -> list[tuple[str, bool]]:
+    """Return what `text` may be broken into, and whether white space stands before each.
+
+    `text` is a word, or all of a segment. What is longer than `line_length` is
+    broken between any characters; `whole` keeps other words of scripts without
+    spaces as they came.
+    """
+    found: list[tuple[str, bool]] = []
+    for number, token in enumerate(_BREAKING_SPACE.split(text.strip())):
+        if not token.strip():
+            continue
+        kept = [token] if whole else _UNSPACED_RUNS.findall(token)
+        parts = [part for keep in kept for part in _bounded(keep, line_length)]
+        found += [(part, number > 0 and place == 0) for place, part in enumerate(parts)]
+    return found
+
+
+def _bounded(text: str, line_length: int) -> list[str]:
+    """Return `text` in stretches that fit a line, never parting a letter from its marks."""
+    if len(text) <= line_length:
+        return [text]
+    parts, width = [""], 0
+    for place, character in enumerate(text):
+        wide = _width(character)
+        if wide and width == line_length and text[place - 1] != _JOINER:
+            parts.append("")
+            width = 0
+        parts[-1] += character
+        width = min(width + wide, line_length)
+    return parts
+
+
+def _spread(pieces: list[tuple[str, bool]], start: int, end: int) -> Iterator[_Atom]:
+    """Yield the pieces as atoms that share `[start, end)` by their number of characters."""
+    total = sum(len(text) for text, _ in pieces)
+    done = 0
+    for text, spaced in pieces:
+        begins = start + (end - start) * done // total
+        done += len(text)
+        until = start + (end - start) * done // total
+        yield _Atom(text, begins, until, spaced, opens=False, width=_width(text))
+
+
+def _together(left: _Atom, right: _Atom, line_length: int) -> _Atom | None:
+    """Return both as one atom; None where a break between them is right or must be."""
+    text = left.text + right.text
+    if _breakable(left.text[-1], right.text[0]) or left.width + right.width > line_length:
+        return None
+    return left._replace(text=text, end=right.end, width=left.width + right.width)
+
+
+def _breakable(left: str, right: str) -> bool:
+    """Return whether a line may break between two characters that touch.
+
+    Only in scripts without spaces, and by their rules: no closing mark at the
+    start of a line, no opening mark at its end (JIS X 4051; Unicode UAX 14).
+    """
+    if right in _NEVER_FIRST or left in _NEVER_LAST or not _width(right):
+        return False
+    return bool(_UNSPACED.match(left) or _UNSPACED.match(right))
+
+
+def _width(text: str) -> int:
+    """Return the number of characters, without those that combine with the one before."""
+    if text.isascii():
+        return len(text)
+    return sum(unicodedata.category(character) not in _NO_WIDTH for character in text)
+
+
+def _bare(text: str) -> str:
+    return "".join(_UNPRINTABLE.sub("", text).split())
+
+
+# --- characters and words ---------------------------------------------------
+
+# Controls other than white space, and the byte order mark, mean nothing in text.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff]")
+# White space, but not the kinds that forbid a break.
+_BREAKING_SPACE = re.compile("[^\\S\u00a0\u2007\u202f]+")
+_JOINER = "\u200d"
+_NO_WIDTH = frozenset({"Mn", "Mc", "Me", "Cf"})
+
+_SCRIPTS_WITHOUT_SPACES = (
+    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao; Tibetan; Burmese; Khmer
+    "\u2e80-\u30ff\u31f0-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"  # CJK
+)
+_UNSPACED = re.compile(f"[{_SCRIPTS_WITHOUT_SPACES}]")
+_UNSPACED_RUNS = re.compile(f"[{_SCRIPTS_WITHOUT_SPACES}]|[^{_SCRIPTS_WITHOUT_SPACES}]+")
+
+_CLOSING = "\"'\u201d\u2019\u00bb)]}\u300d\u300f\uff09"
+_SENTENCE_ENDS = frozenset(".!?\u2026\u3002\uff01\uff1f\u0964\u061f\u06d4\u104b\u17d4")
+_CLAUSE_ENDS = frozenset(",;:\u2014\u2013\u3001\uff0c\uff1b\uff1a\u060c\u061b\u2026.")
+_ABBREVIATION = re.compile(r"(?:^|\W)(?:[^\W\d_]|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|No|bzw|ca|Hr|Fr)\.$")
+
+# Thai and Lao vowels that are written beside their consonant belong to it.
+_NEVER_FIRST = frozenset(
+    ",.!?;:)]}%\u2026\u201d\u2019\u00bb"
+    "\u3001\u3002\uff0c\uff0e\uff01\uff1f\uff1b\uff1a\uff09\u300b\u300d\u300f\u3011\u30fb\u30fc"
+    "\u3005\u3041\u3043\u3045\u3047\u3049\u3063\u3083\u3085\u3087\u308e\u30a1\u30a3\u30a5\u30a7"
+    "\u30a9\u30c3\u30e3\u30e5\u30e7\u30ee\u0e30\u0e32\u0e33\u0e45\u0e46\u0e2f\u0eb0\u0eb2\u0eb3"
+)
+_NEVER_LAST = frozenset(
+    "([{\u201c\u2018\u00ab\uff08\u300a\u300c\u300e\u3010"
+    "\u0e40\u0e41\u0e42\u0e43\u0e44\u0ec0\u0ec1\u0ec2\u0ec3\u0ec4\u200d"
+)
+
+# The small words that belong to what follows: break before one, never after.
+_LEANING_WORDS = """
+en a about after an and are as at because before but by for from if in into is my of on or our
+   since so than that the their this through to was when where which while who will with your
+de aber als an auf aus bei das dass dem den der des die durch ein eine einem einen einer für gegen
+   im in mit nach oder ohne seit sich über um und unter von vor weil wenn wie wo zu zum zur
+fr à au aux avec car chez comme contre dans de des donc du elle en et il la le les leur mais ou où
+   par pas pour puis quand que qui sans ses si sous sur un une vers
+es a al aunque como con cuando de del desde donde e el en entre hacia hasta la las los ni o para
+   pero por porque que se si sin sobre su un una y
+it a al alla che come con da dal della di dove e gli i il in la le lo ma nel nella o per perché
+   quando se su tra un una
+pt a ao as até com como da das de do dos e em entre mas na nas no nos o os ou para pela pelo por
+   porque quando que se sem sobre um uma
+nl aan als bij dat de die door een en het in maar met na naar of om omdat onder op over te tegen
+   tot uit van voor want wanneer zonder
+"""
+_LEANING: dict[str, frozenset[str]] = {
+    entry[:2]: frozenset(entry[3:].split())
+    for entry in _LEANING_WORDS.strip().replace("\n  ", "").split("\n")
+}

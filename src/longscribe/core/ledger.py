@@ -1,0 +1,153 @@
+"""The ledger of a job: every chunk of the plan with its state, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from longscribe.core.coverage import chunk_entries, gap_entries, heard, merged
+from longscribe.core.lifecycle import SETTLED, ChunkState, moved
+from longscribe.core.stitching import stitch
+from longscribe.ports import PlannedChunk
+from longscribe.types import (
+    Chunk,
+    ChunkResult,
+    CoverageEntry,
+    CoverageKind,
+    Gap,
+    Segment,
+    Span,
+    Window,
+    WindowBias,
+    WindowResult,
+)
+
+LANGUAGE_WINDOWS = range(3, 9)
+"""The language is judged from at least 3 windows of speech (if there are so many), at most 8."""
+
+
+@dataclass(kw_only=True)
+class ChunkEntry:
+    """One chunk of the plan."""
+
+    planned: PlannedChunk
+    biases: tuple[WindowBias, ...]
+    state: ChunkState = ChunkState.PLANNED
+    key: str = ""
+    """Of its result; known once the language is."""
+    gap: Gap | None = None
+
+    @property
+    def chunk(self) -> Chunk:
+        return self.planned.chunk
+
+    def move(self, to: ChunkState) -> None:
+        self.state = moved(self.state, to)
+
+
+@dataclass(kw_only=True)
+class Ledger:
+    """The chunks of a job, in order; they tile the part of the recording that is planned."""
+
+    entries: list[ChunkEntry] = field(default_factory=list)
+    duration: int | None = None
+    """Of the whole recording, once it has been read to the end."""
+    tail: Gap | None = None
+    """Audio that the media promised and did not hold."""
+    language_windows: tuple[Window, ...] = ()
+    """The windows from which the language is judged, once they are known."""
+
+    def plan(self, entry: ChunkEntry) -> None:
+        """Add the next chunk."""
+        self.entries.append(entry)
+        if not self.language_windows:
+            self._choose_language_windows(enough=LANGUAGE_WINDOWS.start)
+
+    def end(self, duration: int, tail: Gap | None) -> None:
+        """Note that the plan is complete."""
+        self.duration = duration
+        self.tail = tail
+        if not self.language_windows:
+            self._choose_language_windows(enough=1)
+
+    def _choose_language_windows(self, enough: int) -> None:
+        windows = [window for entry in self.entries for window in entry.chunk.windows]
+        if len(windows) >= enough:
+            self.language_windows = tuple(windows[: LANGUAGE_WINDOWS.stop - 1])
+
+    @property
+    def settled(self) -> bool:
+        """True when the plan is complete and every chunk is done or given up."""
+        return self.duration is not None and all(e.state in SETTLED for e in self.entries)
+
+    def in_state(self, state: ChunkState) -> list[ChunkEntry]:
+        return [entry for entry in self.entries if entry.state is state]
+
+    @property
+    def gaps(self) -> list[Gap]:
+        found = [entry.gap for entry in self.entries if entry.gap is not None]
+        return [*found, self.tail] if self.tail is not None else found
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerView:
+    """The transcript so far, read chunk by chunk; fulfils `TranscriptView`.
+
+    Args:
+        ledger: the state of every chunk.
+        load: returns a finished chunk's result.
+        expected: length by the media's header, until the true one is known.
+
+    """
+
+    media: str
+    language: str | None
+    ledger: Ledger
+    load: Callable[[ChunkEntry], ChunkResult]
+    expected: int
+
+    @property
+    def duration(self) -> int:
+        if self.ledger.duration is not None:
+            return self.ledger.duration
+        entries = self.ledger.entries
+        return max(self.expected, entries[-1].chunk.span.end if entries else 0)
+
+    @property
+    def complete(self) -> bool:
+        return self.ledger.settled
+
+    def windows(self) -> Iterator[WindowResult]:
+        return stitch(
+            window
+            for entry in self.ledger.in_state(ChunkState.DONE)
+            if entry.chunk.windows
+            for window in self.load(entry).windows
+        )
+
+    def segments(self) -> Iterator[Segment]:
+        for window in self.windows():
+            yield from window.segments
+
+    def gaps(self) -> Sequence[Gap]:
+        return self.ledger.gaps
+
+    def coverage(self) -> Sequence[CoverageEntry]:
+        entries = [item for entry in self.ledger.entries for item in self._cover(entry)]
+        end = entries[-1].span.end if entries else 0
+        tail = self.ledger.tail
+        if tail is not None:
+            rest = CoverageEntry(span=tail.span, kind=CoverageKind.GAP, reason=tail.reason)
+        else:
+            rest = CoverageEntry(span=Span(start=end, end=self.duration), kind=CoverageKind.PENDING)
+        return merged([*entries, rest])
+
+    def _cover(self, entry: ChunkEntry) -> Iterator[CoverageEntry]:
+        if entry.state is ChunkState.DONE and not entry.chunk.windows:
+            yield from chunk_entries(entry.chunk, {})
+        elif entry.state is ChunkState.DONE:
+            yield from chunk_entries(entry.chunk, heard(self.load(entry).windows))
+        elif entry.gap is not None:
+            yield from gap_entries(entry.chunk, entry.gap)
+        else:
+            yield CoverageEntry(span=entry.chunk.span, kind=CoverageKind.PENDING)

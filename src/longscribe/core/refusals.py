@@ -1,0 +1,54 @@
+"""What a job demands of a recognizer, and the refusal when it can't do it.
+
+Nothing is silently dropped: a recognizer that can't take a prompt, say, makes
+the job end with a clear error before anything is decoded.
+"""
+
+from __future__ import annotations
+
+from longscribe.config import DecodeSettings, Task
+from longscribe.errors import RecognizerError
+from longscribe.ports import Capabilities
+
+PROMPTS = "prompts"
+WORD_TIMES = "word_times"
+TRANSLATE = "translate"
+
+_WORDS = {
+    PROMPTS: ("take a glossary or a prompt", "Leave out --glossary and --initial-prompt"),
+    WORD_TIMES: ("give word times", "Use --no-word-timestamps"),
+    TRANSLATE: ("translate", "Use --task transcribe"),
+}
+
+
+def demands(settings: DecodeSettings, *, has_terms: bool) -> tuple[str, ...]:
+    """Return the capabilities that a job needs."""
+    needed = {
+        PROMPTS: has_terms or bool(settings.initial_prompt),
+        WORD_TIMES: settings.word_times,
+        TRANSLATE: settings.task is Task.TRANSLATE,
+    }
+    return tuple(name for name, wanted in needed.items() if wanted)
+
+
+def check_capabilities(
+    capabilities: Capabilities, name: str, needed: tuple[str, ...], language: str | None
+) -> None:
+    """Refuse a recognizer that can't do what is needed.
+
+    Raises:
+        RecognizerError: says what it can't do and which option to leave out.
+
+    """
+    for demand in needed:
+        if not getattr(capabilities, demand):
+            can_not, instead = _WORDS[demand]
+            raise RecognizerError(
+                f"The recognizer {name!r} with this model can't {can_not}.",
+                f"{instead}, or choose another recognizer or model.",
+            )
+    if language is not None and language not in capabilities.languages:
+        known = ", ".join(capabilities.languages)
+        raise RecognizerError(
+            f"This model does not know the language {language!r}.", f"It knows: {known}."
+        )

@@ -1,0 +1,63 @@
+"""A job: what is to be transcribed, and the tools to do it with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from longscribe.config import Options
+from longscribe.ports import Executor, Journal, TranscriptView
+from longscribe.types import Glossary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be done."""
+
+    media: Path
+    fingerprint: str
+    """Digest of the media file's content."""
+    model: str
+    """Identity of the model's files."""
+    options: Options
+    glossary: Glossary
+    reader: str
+    """`package.module:attribute` of the `MediaReaderFactory`."""
+    detector: str
+    """`package.module:attribute` of the `SpeechDetectorFactory`."""
+
+
+class Spool(Protocol):
+    """The file of samples in the job folder."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def digest(self, start: int, end: int) -> str:
+        """Return a digest of the samples `[start, end)`."""
+        ...
+
+    def holds(self, duration: int) -> bool:
+        """Tell whether all of a recording of `duration` samples is there."""
+        ...
+
+    def remove(self) -> None: ...
+
+
+class Outputs(Protocol):
+    """The output files."""
+
+    def write(self, view: TranscriptView) -> tuple[Path, ...]:
+        """Replace every output file by one that says what `view` says."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What it is done with."""
+
+    journal: Journal
+    executor: Executor
+    spool: Spool
+    outputs: Outputs

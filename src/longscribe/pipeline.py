@@ -1,0 +1,136 @@
+"""The story of a run: from a media file to a finished transcript.
+
+    read ─▶ plan ─▶ (language) ─▶ decode each chunk ─▶ journal ─▶ outputs
+
+`run_job` is one loop in one thread. It gives children something to do, waits
+for what they report, writes it into the journal, and yields what happened.
+Every decision is a pure function elsewhere: `core/planning.py` cuts,
+`core/ledger.py` keeps the state of each chunk, `core/ladder.py` answers failures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from longscribe.core.coverage import assert_accounted, totals
+from longscribe.core.lifecycle import ChunkState
+from longscribe.events import (
+    AudioRead,
+    BatchDecoded,
+    ChunkPlanned,
+    ChunkReused,
+    JobEvent,
+    LanguageDetected,
+    MediaEnded,
+    MediaOpened,
+    MediaProblem,
+    RunFinished,
+    WorkerReady,
+)
+from longscribe.ports import (
+    ChunkDone,
+    ChunkFailed,
+    FramesHeard,
+    LanguageFailed,
+    ReaderDied,
+    Report,
+)
+from longscribe.run_state import RunState
+from longscribe.types import CoverageKind
+
+
+def run_job(run: RunState) -> Iterator[JobEvent]:
+    """Run a job to its end, or go on where an earlier run was cut short.
+
+    Yields each event once it is in the journal. The caller closes the tools.
+
+    Raises:
+        LongscribeError: what no retry can cure.
+
+    """
+    yield run.begin()
+    if run.recall_plan():
+        yield from _settle(run)
+    else:
+        run.start_reading()
+    while not run.ledger.settled:
+        run.allow_reading()
+        yield from _dispatch(run)
+        for report in run.tools.executor.reports():
+            yield from _take(run, report)
+        if run.unwritten:
+            yield run.write_outputs()
+    yield run.write_outputs()
+    yield from _finish(run)
+
+
+def _dispatch(run: RunState) -> Iterator[JobEvent]:
+    """Give idle workers something to do: the language first, then chunks in order."""
+    if run.has_work:
+        run.tools.executor.start_workers()
+    while run.tools.executor.idle:
+        if run.must_tell_language:
+            run.ask_language()
+        elif (entry := run.next_chunk()) is not None:
+            yield run.start_attempt(entry)
+        else:
+            return
+
+
+def _take(run: RunState, report: Report) -> Iterator[JobEvent]:
+    """Act on one report of a child."""
+    journal = run.tools.journal
+    match report:
+        case MediaOpened():
+            run.open_media(report.info)
+            yield journal.record(report)
+        case FramesHeard():
+            yield AudioRead(position=report.position)
+            run.hear(report)
+            yield from _settle(run)
+        case MediaEnded():
+            yield journal.record(report)
+            run.end_media(report.duration)
+            yield from _settle(run)
+        case ReaderDied():
+            yield journal.record(run.reader_died(report.reason))
+            yield from _settle(run)
+        case LanguageDetected():
+            run.learn_language(report.guess)
+            yield journal.record(report)
+            yield from _settle(run)
+        case LanguageFailed():
+            run.language_failed(report.failure)
+        case ChunkDone():
+            yield run.finish_chunk(report)
+        case ChunkFailed():
+            yield from run.fail_chunk(report)
+        case MediaProblem() | WorkerReady() | BatchDecoded():
+            yield journal.record(report)
+
+
+def _settle(run: RunState) -> Iterator[JobEvent]:
+    """Announce newly planned chunks; settle those that are silent or were done before."""
+    for entry in run.newly_planned():
+        yield run.tools.journal.record(ChunkPlanned(chunk=entry.chunk))
+    for entry in run.ledger.in_state(ChunkState.PLANNED):
+        if run.settle(entry) is ChunkState.DONE and entry.chunk.windows:
+            reused = ChunkReused(chunk_id=entry.chunk.chunk_id, span=entry.chunk.span)
+            yield run.tools.journal.record(reused)
+
+
+def _finish(run: RunState) -> Iterator[JobEvent]:
+    """Check that every sample is accounted for, and close the books."""
+    view = run.view()
+    coverage = view.coverage()
+    assert_accounted(coverage, view.duration)
+    run.release_audio()
+    samples = totals(coverage)
+    yield run.tools.journal.record(
+        RunFinished(
+            gaps=len(view.gaps()),
+            duration=view.duration,
+            text=samples[CoverageKind.TEXT],
+            silence=samples[CoverageKind.SILENCE],
+        )
+    )

@@ -1,0 +1,161 @@
+"""Reading a job from outside, also while it runs: nothing is locked, nothing is written."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from longscribe.adapters.journal.sqlite import check, connect, dump, read_events, translate
+from longscribe.errors import JobError
+from longscribe.events import (
+    AttemptFailed,
+    ChunkFinished,
+    ChunkPlanned,
+    ChunkReused,
+    GapDeclared,
+    JobEvent,
+    LanguageDetected,
+    MediaEnded,
+    MediaOpened,
+    MediaProblem,
+    OutputsWritten,
+    RunFailed,
+    RunFinished,
+    RunInterrupted,
+    RunStarted,
+)
+from longscribe.types import Gap, Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalReader:
+    """A journal opened for reading."""
+
+    _db: sqlite3.Connection
+
+    def events(self) -> Iterator[tuple[str, JobEvent]]:
+        """Yield (UTC time, event) in order."""
+        return read_events(self._db)
+
+    def dump(self) -> dict[str, Any]:
+        """Return everything the journal holds, as plain values for JSON."""
+        return dump(self._db)
+
+
+@contextmanager
+def open_journal(job: Path) -> Iterator[JournalReader]:
+    """Open the journal of the job folder `job` for reading.
+
+    Raises:
+        JobError: there is none.
+        JournalError: it is damaged or of another version.
+
+    """
+    database = job / "job.db"
+    if not database.is_file():
+        raise JobError(
+            f"There is no job in {job}.", "Expected a folder <stem>.longscribe that holds job.db."
+        )
+    try:
+        db = connect(database, read_only=True)
+        check(db, database)
+        yield JournalReader(_db=db)
+        db.close()
+    except sqlite3.Error as error:
+        raise translate(error, database) from error
+
+
+@dataclass(kw_only=True)
+class JobSummary:
+    """How a job stands, added up from its events."""
+
+    media: str = ""
+    model: str = ""
+    recognizer: str = ""
+    state: str = "not started"
+    language: str = ""
+    language_probability: float = 0.0
+    duration: int | None = None
+    read_to_end: bool = False
+    spans: dict[int, Span] = field(default_factory=dict)
+    done: set[int] = field(default_factory=set)
+    decoded: int = 0
+    """Samples decoded by workers, over all runs."""
+    decode_seconds: float = 0.0
+    peak_memory: int = 0
+    failures: list[AttemptFailed] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+    files: tuple[str, ...] = ()
+
+    @property
+    def settled(self) -> int:
+        """Samples of chunks that are done."""
+        return sum(self.spans[chunk].length for chunk in self.done)
+
+    def add(self, event: JobEvent) -> None:
+        """Take the next event. A new run begins its own count of chunks, gaps and problems."""
+        match event:
+            case RunStarted():
+                self.media, self.model = event.media, event.model
+                self.recognizer, self.state = event.recognizer, "running, or cut short"
+                self.spans, self.done, self.gaps, self.problems = {}, set(), [], []
+            case RunFinished():
+                self.state = "complete, with gaps" if event.gaps else "complete"
+                self.duration, self.read_to_end = event.duration, True
+                self.done = set(self.spans) - {gap.chunk_id for gap in self.gaps}
+            case RunInterrupted():
+                self.state = "interrupted; run the same command again to go on"
+            case RunFailed():
+                self.state = f"failed: {event.message}"
+            case LanguageDetected(guess=guess):
+                self.language, self.language_probability = guess.language, guess.probability
+            case OutputsWritten():
+                self.files = event.files
+            case _:
+                self._add_media(event)
+                self._add_chunk(event)
+
+    def _add_media(self, event: JobEvent) -> None:
+        match event:
+            case MediaOpened():
+                self.duration, self.read_to_end = event.info.duration, False
+            case MediaEnded():
+                self.duration, self.read_to_end = event.duration, True
+            case MediaProblem():
+                self.problems.append((event.at, event.message))
+            case _:
+                pass
+
+    def _add_chunk(self, event: JobEvent) -> None:
+        match event:
+            case ChunkPlanned(chunk=chunk):
+                self.spans[chunk.chunk_id] = chunk.span
+                if not chunk.windows:
+                    self.done.add(chunk.chunk_id)
+            case ChunkReused():
+                self.spans[event.chunk_id] = event.span
+                self.done.add(event.chunk_id)
+            case ChunkFinished():
+                self.done.add(event.chunk_id)
+                self.decoded += event.span.length
+                self.decode_seconds += event.seconds
+                self.peak_memory = max(self.peak_memory, event.peak_memory)
+            case AttemptFailed():
+                self.failures.append(event)
+            case GapDeclared():
+                self.gaps.append(event.gap)
+            case _:
+                pass
+
+
+def summarize(events: Iterable[tuple[str, JobEvent]]) -> JobSummary:
+    """Add up a job's events."""
+    summary = JobSummary()
+    for _, event in events:
+        summary.add(event)
+    return summary

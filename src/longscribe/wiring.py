@@ -1,0 +1,112 @@
+"""Names → adapters. Other packages add theirs with the entry points named here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from longscribe.adapters.executors.process import ProcessExecutor, WorkerRecipe
+from longscribe.adapters.journal.folder import JobFolder
+from longscribe.adapters.journal.sqlite import SqliteJournal
+from longscribe.adapters.recognizers.models import FoundModel, find_ct2_model, take_as_given
+from longscribe.adapters.writers.json_writer import JsonWriter
+from longscribe.adapters.writers.outputs import OutputFiles
+from longscribe.adapters.writers.srt import SrtWriter
+from longscribe.adapters.writers.tsv import TsvWriter
+from longscribe.adapters.writers.txt import TxtWriter
+from longscribe.adapters.writers.vtt import VttWriter
+from longscribe.config import Options, OutputFormat
+from longscribe.core.refusals import demands
+from longscribe.errors import UsageError
+from longscribe.job import Job, Tools
+from longscribe.ports import TranscriptWriter
+
+RECOGNIZER_GROUP = "longscribe.recognizers"
+"""Entry points: name → `package.module:factory` of a `RecognizerFactory`."""
+
+MEDIA_READER = "longscribe.adapters.media.pyav:open_media"
+SPEECH_DETECTOR = "longscribe.adapters.vad.silero:SileroDetector"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecognizerEntry:
+    """How to get a recognizer: the factory for the worker, and how its models are found."""
+
+    factory: str
+    find_model: Callable[[str], FoundModel]
+
+
+RECOGNIZERS: dict[str, RecognizerEntry] = {
+    "faster-whisper": RecognizerEntry(
+        factory="longscribe.adapters.recognizers.faster_whisper:load", find_model=find_ct2_model
+    ),
+}
+
+WRITERS: dict[OutputFormat, Callable[[], TranscriptWriter]] = {
+    OutputFormat.SRT: SrtWriter,
+    OutputFormat.VTT: VttWriter,
+    OutputFormat.JSON: JsonWriter,
+    OutputFormat.TXT: TxtWriter,
+    OutputFormat.TSV: TsvWriter,
+}
+
+
+def recognizer(name: str) -> RecognizerEntry:
+    """Return the recognizer called `name`: ours, an entry point's, or `package.module:factory`.
+
+    Raises:
+        UsageError: there is none of that name.
+
+    """
+    if name in RECOGNIZERS:
+        return RECOGNIZERS[name]
+    plugins = {plugin.name: plugin.value for plugin in entry_points(group=RECOGNIZER_GROUP)}
+    factory = plugins.get(name, name if ":" in name else None)
+    if factory is None:
+        known = ", ".join([*RECOGNIZERS, *plugins])
+        raise UsageError(f"Unknown recognizer {name!r}.", f"Known: {known}.")
+    return RecognizerEntry(factory=factory, find_model=take_as_given)
+
+
+def outputs(media: Path, options: Options) -> OutputFiles:
+    """Return the output files of a job."""
+    return OutputFiles(
+        directory=output_dir(options),
+        stem=media.stem,
+        writers={name: WRITERS[name]() for name in options.output_format},
+    )
+
+
+def output_dir(options: Options) -> Path:
+    return options.output_dir or Path()
+
+
+def job_folder(media: Path, options: Options) -> JobFolder:
+    """Return the folder of the job, which may not exist yet."""
+    path = options.job_dir or output_dir(options) / f"{media.stem}.longscribe"
+    return JobFolder(path=path)
+
+
+def tools(job: Job, folder: JobFolder, files: OutputFiles, model: FoundModel) -> Tools:
+    """Open everything a run works with. The journal is opened last: the caller closes both."""
+    settings = job.options.decode_settings
+    executor = ProcessExecutor(
+        recipe=WorkerRecipe(
+            factory=recognizer(job.options.recognizer).factory,
+            settings=job.options.recognizer_settings,
+            model_path=str(model.path),
+            demands=demands(settings, has_terms=bool(job.glossary.terms)),
+            language=settings.language,
+        ),
+        workers=1,
+        spool=folder.spool.path,
+        dumps=folder.dumps,
+    )
+    return Tools(
+        journal=SqliteJournal(folder.database),
+        executor=executor,
+        spool=folder.spool,
+        outputs=files,
+    )

@@ -1,0 +1,213 @@
+"""The protocol between the supervisor and its children.
+
+A message is a frozen dataclass, sent as JSON in a frame with a magic number, its
+length and a checksum. So whatever else a native library writes, garbage is told
+from a message; and a worker may run under another Python.
+
+The child's end is its standard input and output. `claim_standard_streams` takes
+them at start and points standard output to standard error, so that a stray
+`print` in a library ends in the log.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import threading
+import zlib
+from dataclasses import dataclass
+from typing import Annotated, BinaryIO, Generic, Literal, TypeVar
+
+from pydantic import Field, TypeAdapter
+
+from longscribe.config import RecognizerSettings
+from longscribe.events import MediaEnded, MediaOpened, MediaProblem
+from longscribe.ports import Capabilities, DecodeTask, FramesHeard, LanguageTask, ReadTask
+from longscribe.types import ChunkResult, FailureKind, LanguageGuess
+
+MAGIC = b"LSC1"
+HEADER = struct.Struct(">4sII")
+"""Magic, length of the body in bytes, CRC-32 of the body."""
+LONGEST_BODY = 256 * 1024 * 1024
+"""Bytes. A longer one is garbage, not a message."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadUntil:
+    """The reader may go on to this sample; None: to the end."""
+
+    type: Literal["read_until"] = "read_until"
+    position: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadModel:
+    """The first message to a worker."""
+
+    type: Literal["load_model"] = "load_model"
+    factory: str
+    """`package.module:attribute` of a `RecognizerFactory`."""
+    settings: RecognizerSettings
+    model_path: str
+    spool: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelLoaded:
+    type: Literal["model_loaded"] = "model_loaded"
+    capabilities: Capabilities
+    device: str
+    compute_type: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageHeard:
+    type: Literal["language_heard"] = "language_heard"
+    guess: LanguageGuess
+    windows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchDone:
+    """Sign of progress: one more batch of windows is decoded."""
+
+    type: Literal["batch_done"] = "batch_done"
+    chunk_id: int
+    samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkDecoded:
+    type: Literal["chunk_decoded"] = "chunk_decoded"
+    result: ChunkResult
+    seconds: float
+    peak_memory: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broke:
+    """The child met an exception in what it was asked to do, and lives on."""
+
+    type: Literal["broke"] = "broke"
+    kind: FailureKind
+    slug: str
+    """Of our error, or empty for any other exception."""
+    found: str
+    remedy: str
+    traceback: str
+
+
+ToChild = Annotated[
+    ReadTask | ReadUntil | LoadModel | LanguageTask | DecodeTask, Field(discriminator="type")
+]
+FromChild = Annotated[
+    MediaOpened
+    | MediaProblem
+    | FramesHeard
+    | MediaEnded
+    | ModelLoaded
+    | LanguageHeard
+    | BatchDone
+    | ChunkDecoded
+    | Broke,
+    Field(discriminator="type"),
+]
+ToChildMessage = ReadTask | ReadUntil | LoadModel | LanguageTask | DecodeTask
+FromChildMessage = (
+    MediaOpened
+    | MediaProblem
+    | FramesHeard
+    | MediaEnded
+    | ModelLoaded
+    | LanguageHeard
+    | BatchDone
+    | ChunkDecoded
+    | Broke
+)
+
+TO_CHILD: TypeAdapter[ToChildMessage] = TypeAdapter(ToChild)
+FROM_CHILD: TypeAdapter[FromChildMessage] = TypeAdapter(FromChild)
+
+
+Sent = TypeVar("Sent")
+Received = TypeVar("Received")
+
+
+class GarbageError(Exception):
+    """What came through the pipe is not a message."""
+
+
+class Channel(Generic[Sent, Received]):
+    """One end of a pipe pair. Sending is safe from several threads; receiving is for one."""
+
+    def __init__(
+        self,
+        incoming: BinaryIO,
+        outgoing: BinaryIO,
+        *,
+        sends: TypeAdapter[Sent],
+        receives: TypeAdapter[Received],
+    ) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._sends = sends
+        self._receives = receives
+        self._lock = threading.Lock()
+
+    def send(self, message: Sent) -> None:
+        """Send a message.
+
+        Raises:
+            OSError: the other end is gone.
+
+        """
+        body = self._sends.dump_json(message)
+        frame = HEADER.pack(MAGIC, len(body), zlib.crc32(body)) + body
+        with self._lock:
+            self._outgoing.write(frame)
+            self._outgoing.flush()
+
+    def receive(self) -> Received | None:
+        """Wait for a message; return None when the other end is gone.
+
+        Raises:
+            GarbageError: the bytes are no message, or only a part of one.
+
+        """
+        header = self._incoming.read(HEADER.size)
+        if not header:
+            return None
+        if len(header) < HEADER.size:
+            raise GarbageError(f"the stream ends after {len(header)} bytes of a header")
+        magic, length, checksum = HEADER.unpack(header)
+        if magic != MAGIC or length > LONGEST_BODY:
+            raise GarbageError(f"expected a message, got {header!r}")
+        body = self._incoming.read(length)
+        if len(body) < length or zlib.crc32(body) != checksum:
+            raise GarbageError(f"a message of {length} bytes is damaged or cut short")
+        try:
+            return self._receives.validate_json(body)
+        except ValueError as error:
+            raise GarbageError(f"not a known message: {error}") from None
+
+    def close(self) -> None:
+        """Close both directions; an error while flushing no longer matters."""
+        for stream in (self._outgoing, self._incoming):
+            try:
+                stream.close()
+            except OSError:
+                continue
+
+
+def claim_standard_streams() -> Channel[FromChildMessage, ToChildMessage]:
+    """Return the child's end of the protocol, and keep everything else off it."""
+    incoming = os.fdopen(os.dup(0), "rb")
+    outgoing = os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    os.close(null)
+    sys.stdout = sys.stderr
+    return Channel(incoming, outgoing, sends=FROM_CHILD, receives=TO_CHILD)
