@@ -31,7 +31,7 @@ class Name:
     position: int
     """Index of its first word among the words of the reference."""
     places: tuple[int, ...]
-    """Indices of the words of the hypothesis aligned with it; empty when it was left out."""
+    """Indices of the words of the hypothesis at its place; empty when it was left out."""
     heard: str
     """Those words, as they are compared."""
     right: bool
@@ -90,7 +90,9 @@ def find_names(reference_text: str, hypothesis_text: str, terms: Iterable[str]) 
     places = _places(_align(reference, hypothesis))
     names = []
     for start, end, term in _occurrences(reference, terms):
-        here = tuple(place for word in places[start:end] for place in word)
+        aligned = [place for word in places[start:end] for place in word]
+        # A word put into the middle of a term spoils it.
+        here = tuple(range(aligned[0], aligned[-1] + 1)) if aligned else ()
         heard = [hypothesis[place] for place in here]
         names.append(
             Name(
@@ -120,7 +122,7 @@ def _places(alignment: jiwer.WordOutput) -> list[list[int]]:
     """Return for each word of the reference the hypothesis words aligned with it.
 
     A word that was inserted belongs to the misheard word before it, or else
-    after it (*Mary Gold* for *Marygold*); between right words, to none.
+    after it (*Mary Gold* for *Marygold*); beside right words, to none.
     """
     places: list[list[int]] = [[] for _ in alignment.references[0]]
     wrong = [True] * len(places)

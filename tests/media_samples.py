@@ -121,8 +121,9 @@ def _add(container: av.container.OutputContainer, track: Track) -> av.AudioStrea
 def _encoded(track: Track, stream: av.AudioStream) -> list[tuple[float, av.Packet]]:
     packets: list[tuple[float, av.Packet]] = []
     for at in range(0, track.sound.shape[1], track.rate):
-        piece = np.ascontiguousarray(track.sound[:, at : at + track.rate])
-        frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=track.layout)
+        # Packed, because PyAV miscounts the planes of eight channels.
+        piece = track.sound[:, at : at + track.rate].T.reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(piece, format="flt", layout=track.layout)
         frame.sample_rate = track.rate
         frame.pts = at
         frame.time_base = Fraction(1, track.rate)

@@ -9,10 +9,9 @@
     ├── RecognizerError     1    the engine is missing or can't do what was asked
     ├── WorkerStartError    1    a worker can't start; retrying would not help
     ├── JobError            1    the job folder can't be used
-    │   ├── JobLocked       1    another run holds it
+    │   ├── JobLockedError  1    another run holds it
     │   └── JournalError    1    its database is damaged or of another version
-    ├── StorageError        1    the disk is full or fails
-    └── Interrupted       130    stopped by the user; run again to go on
+    └── StorageError        1    the disk is full or fails
 
 Every error survives pickling and crosses the worker protocol by its slug.
 """
@@ -76,7 +75,7 @@ class JobError(LongscribeError):
     slug = "job"
 
 
-class JobLocked(JobError):
+class JobLockedError(JobError):
     slug = "job-locked"
 
 
@@ -86,11 +85,6 @@ class JournalError(JobError):
 
 class StorageError(LongscribeError):
     slug = "storage"
-
-
-class Interrupted(LongscribeError):
-    slug = "interrupted"
-    exit_status = 130
 
 
 def _tree(root: type[LongscribeError]) -> list[type[LongscribeError]]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from longscribe import __version__
 from longscribe.cli.batch import EXIT_INTERRUPTED, transcribe_all
@@ -251,13 +252,7 @@ def main() -> None:
     try:
         app()
     except LongscribeError as error:
-        Console(stderr=True).print(f"[red]error:[/red] {_plain(error)}", soft_wrap=True)
+        Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
-
-
-def _plain(error: LongscribeError) -> str:
-    from rich.markup import escape
-
-    return escape(str(error))

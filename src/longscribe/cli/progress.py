@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
@@ -67,7 +68,7 @@ class Display:
         self._decoded = 0  # samples decoded in this run
         self._files: tuple[str, ...] = ()
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> Self:
         self._bar.start()
         self._task = self._bar.add_task(escape(self._media.name), total=None, place="", speed="")
         return self

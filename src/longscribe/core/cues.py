@@ -25,7 +25,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from longscribe.types import SAMPLE_RATE, Cue, Gap, Segment
@@ -57,8 +57,7 @@ LIMITS: dict[str, CueLimits] = {
     "ko": replace(_DEFAULT, line_length=16, reading_speed=12),
     "th": replace(_DEFAULT, line_length=35),
 }
-"""Language → limits, where they differ from the default (Netflix, as checked by Subtitle Edit's
-`NetflixQualityController.cs`; 5/6 s is 833 ms there too)."""
+"""Language → limits that differ (Netflix, as in Subtitle Edit's NetflixQualityController.cs)."""
 
 
 def limits_for(language: str | None) -> CueLimits:
@@ -66,14 +65,10 @@ def limits_for(language: str | None) -> CueLimits:
     return LIMITS.get(language or "", _DEFAULT)
 
 
-_PAUSE_MS = 1000
-"""A pause this long always ends a cue."""
-_BREATH_MS = 300
-"""A pause this long is a good place to end one."""
-_LINGER_MS = 1000
-"""How far a cue may outstay its speech to be read in full (the BBC bears 1.5 s)."""
-_RUN_MS = 60_000
-"""A run this long ends at the next sentence; at twice the length it ends anywhere."""
+_PAUSE_MS = 1000  # a pause that always ends a cue
+_BREATH_MS = 300  # a pause where one ends well
+_LINGER_MS = 1000  # how far a cue may outstay its speech to be read (the BBC bears 1.5 s)
+_RUN_MS = 60_000  # a run this long ends at the next sentence, twice as long it ends anywhere
 _RUN_ATOMS = 1500
 
 
@@ -119,8 +114,7 @@ def _start_ms(item: _Atom | Gap) -> int:
 def _duration(samples: int) -> str:
     """Return a length for a person: `0.4 s`, `12 s`, `4 min 10 s`, `1 h 2 min`."""
     if samples < SAMPLE_RATE:
-        # Never `0.0 s`: something is missing.
-        return f"{max(samples / SAMPLE_RATE, 0.1):.1f} s"
+        return f"{max(samples / SAMPLE_RATE, 0.1):.1f} s"  # never `0.0 s`: something is missing
     minutes, seconds = divmod(round(samples / SAMPLE_RATE), 60)
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "min"), (seconds, "s"))
@@ -128,6 +122,9 @@ def _duration(samples: int) -> str:
 
 
 # --- the way from segments to cues ------------------------------------------
+
+_Small = frozenset[str]  # small words that belong to what follows them
+_Draft = tuple[Cue, bool]  # a cue, and whether it is speech
 
 
 def cues(segments: Iterable[Segment], gaps: Sequence[Gap], language: str | None) -> Iterator[Cue]:
@@ -142,10 +139,8 @@ def cues(segments: Iterable[Segment], gaps: Sequence[Gap], language: str | None)
     return _laid_out(_drafts(merge(spoken, _real(gaps), key=_start_ms), limits, leaning), limits)
 
 
-def _drafts(
-    items: Iterable[_Atom | Gap], limits: CueLimits, leaning: frozenset[str]
-) -> Iterator[tuple[Cue, bool]]:
-    """Yield cues as spoken, and whether each is speech; times may still touch or overlap."""
+def _drafts(items: Iterable[_Atom | Gap], limits: CueLimits, leaning: _Small) -> Iterator[_Draft]:
+    """Yield cues as spoken; times may still touch or overlap."""
     run: list[_Atom] = []
     for item in items:
         if isinstance(item, Gap):
@@ -179,20 +174,18 @@ def _gap_cue(gap: Gap) -> Cue:
     return Cue(start_ms=to_ms(gap.span.start), end_ms=to_ms(gap.span.end), lines=tuple(lines))
 
 
-def _cut(
-    run: list[_Atom], limits: CueLimits, leaning: frozenset[str]
-) -> Iterator[tuple[Cue, bool]]:
+def _cut(run: list[_Atom], limits: CueLimits, leaning: _Small) -> Iterator[_Draft]:
     """Yield the run as cues of speech."""
     inner = [_break_cost(left, right, leaning) for left, right in pairwise(run)]
     breaks = [0.0, *inner, 0.0]  # before each atom, and at the end
     for start, end in _partition(run, breaks, limits):
         begins = run[start].start
         ends = min(run[end - 1].end, begins + limits.longest_ms)
-        lines = _lines(run, (start, end), breaks, limits.line_length)
+        lines = _lines(run[start:end], breaks[start:end], limits.line_length)
         yield Cue(start_ms=begins, end_ms=ends, lines=lines), True
 
 
-def _laid_out(drafts: Iterable[tuple[Cue, bool]], limits: CueLimits) -> Iterator[Cue]:
+def _laid_out(drafts: Iterable[_Draft], limits: CueLimits) -> Iterator[Cue]:
     """Yield the drafts so that they never overlap and stay long enough to be read."""
     held: Cue | None = None
     held_is_speech = False
@@ -238,19 +231,22 @@ def _stretched(cue: Cue, boundary: int | None, limits: CueLimits, *, speech: boo
 _SENTENCE, _BREATH, _CLAUSE, _BEFORE_LEANING = 0.0, 1.0, 2.0, 4.0
 _PHRASE, _PLAIN, _AFTER_LEANING, _IN_WORD = 5.0, 8.0, 18.0, 40.0
 _CUE = 4.0
-_TWO_SENTENCES = 5.0
-"""Two sentences share a cue only if one of them is too short to stand alone."""
+_TWO_SENTENCES = 5.0  # so two share a cue only if one is too short to stand alone
 _ACROSS_BREATH = 3.0
-_FLASH = 6.0
-"""A cue that must go before it can be read."""
-_STUB = 4.0
-"""A cue of a word or two, less the longer it is."""
+_FLASH = 6.0  # a cue that must go before it can be read
+_STUB = 4.0  # a cue of a word or two, less the longer it is
 
 
 def _partition(run: list[_Atom], breaks: list[float], limits: CueLimits) -> list[tuple[int, int]]:
     """Return the cheapest way to cut the run into cues, as `[start, end)` pairs of atoms."""
     size = len(run)
-    inside = _costs_inside(run, breaks)
+    # Keeping a boundary inside a cue costs, too. Totals make the sum over a cue one subtraction.
+    kept = (
+        (breaks[index] == _SENTENCE) * _TWO_SENTENCES
+        + (run[index].start - run[index - 1].end >= _BREATH_MS) * _ACROSS_BREATH
+        for index in range(1, size)
+    )
+    inside = [0.0, *accumulate(kept)]
     best = [0.0] + [float("inf")] * size
     came_from = [0] * (size + 1)
     for start in range(size):
@@ -262,19 +258,14 @@ def _partition(run: list[_Atom], breaks: list[float], limits: CueLimits) -> list
                 cost += _FLASH
             if cost < best[end]:
                 best[end], came_from[end] = cost, start
-    cuts: list[tuple[int, int]] = []
-    end = size
-    while end:
-        cuts.append((came_from[end], end))
-        end = came_from[end]
-    return cuts[::-1]
+    ends = [size]
+    while ends[-1]:
+        ends.append(came_from[ends[-1]])
+    return list(pairwise(reversed(ends)))
 
 
 def _fitting(run: list[_Atom], start: int, limits: CueLimits) -> Iterator[tuple[int, int]]:
-    """Yield each end, with the width, of a cue from `start` that keeps the limits.
-
-    The first is always there: one atom fits a line, and its time is cut if it must be.
-    """
+    """Yield each end, with the width, of a cue from `start` in the limits; one atom always is."""
     lines, line, width = 1, 0, 0
     latest = run[start].start + limits.longest_ms
     for index in range(start, len(run)):
@@ -291,44 +282,26 @@ def _fitting(run: list[_Atom], start: int, limits: CueLimits) -> Iterator[tuple[
         yield index + 1, width
 
 
-def _costs_inside(run: list[_Atom], breaks: list[float]) -> list[float]:
-    """Return running totals of what it costs to keep each boundary inside a cue.
-
-    A cue of atoms `[start, end)` pays `total[end - 1] - total[start]`.
-    """
-    totals = [0.0]
-    for index in range(1, len(run)):
-        cost = _TWO_SENTENCES if breaks[index] == _SENTENCE else 0.0
-        if run[index].start - run[index - 1].end >= _BREATH_MS:
-            cost += _ACROSS_BREATH
-        totals.append(totals[-1] + cost)
-    return totals
-
-
-def _lines(
-    run: list[_Atom], cue: tuple[int, int], breaks: list[float], line_length: int
-) -> tuple[str, ...]:
+def _lines(atoms: list[_Atom], breaks: list[float], line_length: int) -> tuple[str, ...]:
     """Return the cue on one line if it fits, else on two, well broken and of like length."""
-    start, end = cue
-    whole = _joined(run[start:end])
+    whole = _joined(atoms)
     if _width(whole) <= line_length:
         return (whole,)
     options: list[tuple[float, str, str]] = []
-    for index in range(start + 1, end):
-        first, second = _joined(run[start:index]), _joined(run[index:end])
+    for index in range(1, len(atoms)):
+        first, second = _joined(atoms[:index]), _joined(atoms[index:])
         upper, lower = _width(first), _width(second)
         if max(upper, lower) <= line_length:
             unbalance = 10 * abs(upper - lower) / line_length
             options.append((breaks[index] + unbalance, first, second))
-    _, first, second = min(options, key=lambda option: option[0])
-    return first, second
+    return min(options)[1:]
 
 
 def _joined(atoms: Sequence[_Atom]) -> str:
     return "".join(" " + atom.text if atom.spaced else atom.text for atom in atoms).strip(" ")
 
 
-def _break_cost(left: _Atom, right: _Atom, leaning: frozenset[str]) -> float:
+def _break_cost(left: _Atom, right: _Atom, leaning: _Small) -> float:
     if _NEVER_FIRST.issuperset(right.text):
         return _IN_WORD  # A mark set off by a space, as in French.
     if _ends_sentence(left, right):
@@ -476,8 +449,7 @@ def _bare(text: str) -> str:
 
 # Controls other than white space, and the byte order mark, mean nothing in text.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff]")
-# White space, but not the kinds that forbid a break.
-_BREAKING_SPACE = re.compile("[^\\S\u00a0\u2007\u202f]+")
+_BREAKING_SPACE = re.compile("[^\\S\u00a0\u2007\u202f]+")  # not the kinds that forbid a break
 _JOINER = "\u200d"
 _NO_WIDTH = frozenset({"Mn", "Mc", "Me", "Cf"})
 
@@ -522,7 +494,7 @@ pt a ao as até com como da das de do dos e em entre mas na nas no nos o os ou p
 nl aan als bij dat de die door een en het in maar met na naar of om omdat onder op over te tegen
    tot uit van voor want wanneer zonder
 """
-_LEANING: dict[str, frozenset[str]] = {
+_LEANING: dict[str, _Small] = {
     entry[:2]: frozenset(entry[3:].split())
     for entry in _LEANING_WORDS.strip().replace("\n  ", "").split("\n")
 }

@@ -16,13 +16,12 @@ from longscribe.types import Segment, Span, WindowResult, Word
 def stitch(results: Iterable[WindowResult]) -> Iterator[WindowResult]:
     """Yield the windows with the words that each contributes. Holds one window at a time."""
     left: WindowResult | None = None
-    for right in results:
-        if left is None:
-            left = right
-            continue
-        if _overlap(left, right):
-            left, right = _settle(left, right)
-        yield left
+    for result in results:
+        right = result
+        if left is not None:
+            if _overlap(left, right):
+                left, right = _settle(left, right)
+            yield left
         left = right
     if left is not None:
         yield left

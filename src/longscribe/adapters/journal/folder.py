@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from longscribe.errors import JobLocked, OutputError, StorageError
+from longscribe.errors import JobLockedError, OutputError, StorageError
 
 BYTES_PER_SAMPLE = 2
 
@@ -43,7 +43,7 @@ class JobFolder:
         dead, however it died.
 
         Raises:
-            JobLocked: another run holds it; names that run.
+            JobLockedError: another run holds it; names that run.
             OutputError: the folder can't be made or written.
 
         """
@@ -64,7 +64,7 @@ class JobFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = os.pread(lock, 200, 0).decode(errors="replace").strip() or "another run"
-                raise JobLocked(
+                raise JobLockedError(
                     f"The job in {self.path} is being worked on by {holder}.",
                     "Wait for it, or give --job-dir another folder.",
                 ) from None

@@ -64,7 +64,7 @@ def mp3_declares_length(path: Path) -> bool:
 
 
 def lacks_moov(path: Path) -> bool:
-    """Tell whether this is an MP4 or MOV file without its index, as a broken download leaves."""
+    """Tell whether this MP4 or MOV lacks all or the end of its index, as a broken download does."""
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
         at = 0
@@ -72,10 +72,12 @@ def lacks_moov(path: Path) -> bool:
         while at + 8 <= end and len(kinds) < 1000:
             file.seek(at)
             size, kind = struct.unpack(">I4s", file.read(8))
-            kinds.append(kind)
             if size == 1:
                 size = int.from_bytes(file.read(8), "big")
-            if size < 8:  # 0: to the end of the file
+            elif size == 0:
+                size = end - at
+            if size < 8 or (kind == b"moov" and at + size > end):
                 break
+            kinds.append(kind)
             at += size
     return kinds[:1] == [b"ftyp"] and b"moov" not in kinds

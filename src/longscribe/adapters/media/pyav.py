@@ -67,6 +67,8 @@ def open_media(path: Path, audio_track: int | None) -> PyAVReader:
         # `file:` keeps a name such as `12:30 call.mp3` from being read as a protocol.
         container = av.open(f"file:{path}", metadata_errors="replace")
         try:
+            if not container.streams:
+                raise _unreadable(path, "it holds no track at all")
             stream, number = tracks.choose(container, audio_track, path)
             return PyAVReader(path, container, stream, number)
         except BaseException:
@@ -349,15 +351,19 @@ def _translated(path: Path) -> Iterator[None]:
     except MemoryError:
         raise
     except (FFmpegError, OSError) as error:
-        if lacks_moov(path):
-            raise MediaError(
-                f"{path} lacks its index (the moov box): the recording or download was cut off.",
-                "Download it again, or repair it with a tool such as untrunc.",
-            ) from error
-        raise MediaError(
-            f"{path} is not an audio or video file that can be read ({_reason(error)}).",
-            "Check that it is what its name says, and complete.",
-        ) from error
+        raise _unreadable(path, _reason(error)) from error
+
+
+def _unreadable(path: Path, reason: str) -> MediaError:
+    if lacks_moov(path):
+        return MediaError(
+            f"{path} lacks its index (the moov box): the recording or download was cut off.",
+            "Download it again, or repair it with a tool such as untrunc.",
+        )
+    return MediaError(
+        f"{path} is not an audio or video file that can be read ({reason}).",
+        "Check that it is what its name says, and complete.",
+    )
 
 
 def _reason(error: OSError | FFmpegError) -> str:

@@ -123,8 +123,6 @@ def _default(audio: tuple[AudioStream, ...]) -> int:
 
 
 def _inventory(container: InputContainer) -> str:
-    if not container.streams:
-        return "it holds no track at all"
     return "it holds " + ", ".join(_described(stream) for stream in container.streams)
 
 

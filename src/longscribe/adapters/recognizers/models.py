@@ -12,6 +12,25 @@ from longscribe.fingerprint import fingerprint_file
 
 REQUIRED = ("config.json", "model.bin", "tokenizer.json")
 VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
+REPOSITORIES = {
+    **{
+        size: f"Systran/faster-whisper-{size}"
+        for size in (
+            *("tiny.en", "tiny", "base.en", "base", "small.en", "small", "medium.en", "medium"),
+            *("large-v1", "large-v2", "large-v3"),
+        )
+    },
+    "large": "Systran/faster-whisper-large-v3",
+    **{
+        f"distil-{size}": f"Systran/faster-distil-whisper-{size}"
+        for size in ("large-v2", "medium.en", "small.en", "large-v3")
+    },
+    "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
+    "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+}
+"""Model name → repository on the hub, as in faster-whisper (which the supervisor can't
+import: it loads CTranslate2). A test holds the two tables together."""
 PATTERNS = [*REQUIRED, "preprocessor_config.json", "vocabulary.*"]
 
 
@@ -76,25 +95,22 @@ def _repository(name: str) -> str:
     """Return the hub's repository for a model name, as faster-whisper maps them."""
     if "/" in name:
         return name
-    # Private in faster-whisper, but the one place where its names are kept.
-    from faster_whisper.utils import _MODELS
-
-    known: dict[str, str] = _MODELS
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
+    if name not in REPOSITORIES:
+        close = difflib.get_close_matches(name, REPOSITORIES, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise UsageError(
             f"Unknown model {name!r}.{hint}",
-            f"Known names: {', '.join(known)}; or give a local directory or a hub repository.",
+            f"Known names: {', '.join(REPOSITORIES)}; "
+            "or give a local directory or a hub repository.",
         )
-    return known[name]
+    return REPOSITORIES[name]
 
 
 def _from_hub(name: str) -> Path:
     """Return the model's folder in the hub's cache, fetching what is not there."""
+    repository = _repository(name)
     try:
-        repository = _repository(name)
-        from huggingface_hub import snapshot_download
+        from huggingface_hub import snapshot_download  # noqa: PLC0415 - of an extra
     except ImportError as error:
         raise ModelError(
             f"To fetch the model {name!r}, {error.name} is needed, which is not installed.",
