@@ -10,19 +10,25 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("jiwer")
+pytest.importorskip("rich")
 
 DEMO = Path(__file__).resolve().parents[1] / "demo"
 
 
-def load_score():
-    spec = importlib.util.spec_from_file_location("demo_score", DEMO / "score.py")
+def load(name):
+    """Import a script of the demo, which is no package, under a name of its own."""
+    spec = importlib.util.spec_from_file_location(f"demo_{name}", DEMO / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(DEMO))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(DEMO))
     return module
 
 
-score = load_score()
+score, run = load("score"), load("run")
 
 
 # --- word error rate ---------------------------------------------------------
@@ -179,6 +185,71 @@ def test_terms_are_read_as_the_program_reads_them(tmp_path):
     text = "\ufeff# names\n\n  Kathryn | Catherine; Cathryn\nC#\n  # not this\nPort Ellyn\n"
     path.write_text(text, encoding="utf-8")
     assert score.read_terms(path) == ["Kathryn", "C#", "Port Ellyn"]
+
+
+# --- what the demo says of its figures ---------------------------------------
+
+
+def wrote(folder, text, *, gaps=(), terms=("Konrad",)):
+    folder.mkdir()
+    document = {
+        "segments": [{"start": 0.0, "end": 1.0, "text": line} for line in text.splitlines()],
+        "windows": [{"prompt": {"terms": list(terms)}}],
+        "gaps": list(gaps),
+    }
+    (folder / "sample.json").write_text(json.dumps(document), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def said():
+    return (DEMO / "sample.txt").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def misspelt(said):
+    for term in score.read_terms(DEMO / "glossary.txt"):
+        said = said.replace(term, "Somebody")
+    return said
+
+
+def test_good_runs_pass(tmp_path, said, misspelt):
+    without = run.read_run(wrote(tmp_path / "a", misspelt, terms=()))
+    with_glossary = run.read_run(wrote(tmp_path / "b", said))
+    assert run.shortcomings(without, with_glossary) == []
+
+
+def test_each_figure_that_is_not_met_is_named(tmp_path, said, misspelt):
+    without = run.read_run(wrote(tmp_path / "a", said))
+    with_glossary = run.read_run(wrote(tmp_path / "b", "so " * 20 + misspelt, terms=()))
+    found = run.shortcomings(without, with_glossary)
+    assert [sentence[:20] for sentence in found] == [
+        "with the glossary 0.",
+        "with the glossary th",
+        "without the glossary",
+        "no window was given ",
+    ]
+
+
+def test_a_run_with_gaps_or_without_transcript_is_no_result(tmp_path, said):
+    with pytest.raises(run.DemoError, match="gaps"):
+        run.read_run(wrote(tmp_path / "a", said, gaps=[{"reason": "worker crashed"}]))
+    with pytest.raises(run.DemoError, match="wrote no"):
+        run.read_run(tmp_path)
+
+
+def test_names_are_marked_with_what_stands_there_without_the_glossary(tmp_path, said):
+    without = said.replace("Annabell", "an Abelle", 1)
+    text = run.marked_transcript(
+        run.read_run(wrote(tmp_path / "a", without)),
+        run.read_run(wrote(tmp_path / "b", said.replace("Brannock", "Brnach", 1))),
+        signs=True,
+    )
+    lines = [cell.plain for cell in text.columns[1].cells]
+    assert lines[0].startswith("Good evening. My name is *Annabell* (an Abelle), and this")
+    assert lines[1].startswith("It begins in the north, in the land of !Brnach!, where")
+    assert "*Brannock* call it *Harwick*." in lines[2]
+    assert len(lines) == len(said.splitlines())
 
 
 # --- the committed sample ----------------------------------------------------

@@ -126,7 +126,7 @@ def _opened(media: Path, options: Options) -> Iterator[RunState]:
         media=media,
         fingerprint=fingerprint,
         model=model.identity,
-        options=options,
+        options=wiring.staffed(options),
         glossary=glossary,
         reader=wiring.MEDIA_READER,
         detector=wiring.SPEECH_DETECTOR,

@@ -27,6 +27,11 @@ class Chunking(StrEnum):
     OFF = "off"
 
 
+class Isolation(StrEnum):
+    ON = "on"
+    OFF = "off"
+
+
 class Task(StrEnum):
     TRANSCRIBE = "transcribe"
     TRANSLATE = "translate"
@@ -103,6 +108,10 @@ class DecodeSettings:
     initial_prompt: str
     prompt_tokens: int
     """Most tokens of prompt before `<|startoftranscript|>`."""
+    repetition_penalty: float
+    """Over 1 makes tokens that were written before less likely."""
+    no_repeat_ngram: int
+    """No run of this many tokens is written twice; 0 allows it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +121,32 @@ class BiasSettings:
     window: int
     stride: int
     max_terms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadlineSettings:
+    """When a child is taken to hang. Seconds without progress."""
+
+    floor: float
+    """Never less than this."""
+    first: float
+    """While no batch has been measured yet."""
+    factor: float
+    """Times the expected duration of a batch."""
+    load: float
+    """For loading a model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrySettings:
+    """How failed attempts are followed up."""
+
+    max_attempts: int
+    """At one chunk, or one part of a split chunk."""
+    delay: float
+    """Seconds before the second attempt."""
+    job_timeout: float
+    """Seconds without any progress of the job as a whole."""
 
 
 # --- what a user may say ---------------------------------------------------
@@ -165,6 +200,16 @@ class Options(BaseSettings):
     # the answer has too little room (anchors: openai/whisper, faster-whisper).
     prompt_tokens: int = Field(223, ge=0, le=223)
     max_terms: int = Field(20, ge=0, le=200)
+    # safety
+    workers: int | None = Field(None, ge=1, le=64)
+    isolation: Isolation = Field(
+        Isolation.ON,
+        validation_alias=AliasChoices("LONGSCRIBE_ISOLATION", "ASR_USE_SUBPROCESS"),
+    )
+    deadline: float = Field(60.0, gt=0)
+    max_attempts: int = Field(12, ge=1, le=100)
+    retry_delay: float = Field(1.0, ge=0, le=60)
+    job_timeout: float = Field(4 * 3600.0, gt=0)
     # outputs
     output_dir: Path | None = None
     output_format: Annotated[tuple[OutputFormat, ...], NoDecode] = tuple(OutputFormat)
@@ -184,9 +229,9 @@ class Options(BaseSettings):
         except ValidationError as error:
             raise UsageError("; ".join(_say(problem) for problem in error.errors())) from None
 
-    @field_validator("chunking", mode="before")
+    @field_validator("chunking", "isolation", mode="before")
     @classmethod
-    def _chunking_from_switch(cls, value: Any) -> Any:
+    def _from_switch(cls, value: Any) -> Any:
         """`ASR_USE_CHUNKING=false` is the older way to say `off`."""
         switches = {"true": "on", "1": "on", "yes": "on", "false": "off", "0": "off", "no": "off"}
         return switches.get(str(value).lower(), value)
@@ -273,6 +318,27 @@ class Options(BaseSettings):
             word_times=self.word_timestamps,
             initial_prompt=self.initial_prompt.strip(),
             prompt_tokens=self.prompt_tokens,
+            repetition_penalty=1.0,
+            no_repeat_ngram=0,
+        )
+
+    @property
+    def deadline_settings(self) -> DeadlineSettings:
+        return DeadlineSettings(
+            floor=self.deadline,
+            # Half an hour for a first batch: eight windows on a CPU at an eighth of real time.
+            first=max(self.deadline, 1800.0),
+            # A hang is noticed within three times the expected time, ticks included.
+            factor=2.5,
+            load=max(self.deadline, 900.0),
+        )
+
+    @property
+    def retry_settings(self) -> RetrySettings:
+        return RetrySettings(
+            max_attempts=self.max_attempts,
+            delay=self.retry_delay,
+            job_timeout=self.job_timeout,
         )
 
     @property

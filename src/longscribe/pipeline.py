@@ -18,7 +18,6 @@ from longscribe.events import (
     AudioRead,
     BatchDecoded,
     ChunkPlanned,
-    ChunkReused,
     JobEvent,
     LanguageDetected,
     MediaEnded,
@@ -57,7 +56,9 @@ def run_job(run: RunState) -> Iterator[JobEvent]:
         run.allow_reading()
         yield from _dispatch(run)
         for report in run.tools.executor.reports():
+            run.note_progress()
             yield from _take(run, report)
+        run.check_progress()
         if run.unwritten:
             yield run.write_outputs()
     yield run.write_outputs()
@@ -106,17 +107,16 @@ def _take(run: RunState, report: Report) -> Iterator[JobEvent]:
         case ChunkFailed():
             yield from run.fail_chunk(report)
         case MediaProblem() | WorkerReady() | BatchDecoded():
+            run.note(report)
             yield journal.record(report)
 
 
 def _settle(run: RunState) -> Iterator[JobEvent]:
-    """Announce newly planned chunks; settle those that are silent or were done before."""
+    """Announce newly planned chunks; find out how far earlier runs brought each."""
     for entry in run.newly_planned():
         yield run.tools.journal.record(ChunkPlanned(chunk=entry.chunk))
     for entry in run.ledger.in_state(ChunkState.PLANNED):
-        if run.settle(entry) is ChunkState.DONE and entry.chunk.windows:
-            reused = ChunkReused(chunk_id=entry.chunk.chunk_id, span=entry.chunk.span)
-            yield run.tools.journal.record(reused)
+        yield from run.settle(entry)
 
 
 def _finish(run: RunState) -> Iterator[JobEvent]:

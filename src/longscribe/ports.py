@@ -205,6 +205,8 @@ class DecodeTask:
     biases: tuple[WindowBias, ...]
     """One for each window of the chunk, in order."""
     settings: DecodeSettings
+    recognizer: RecognizerSettings
+    """With which the worker's model must be loaded."""
     attempt: Attempt
 
 
@@ -215,6 +217,8 @@ class FramesHeard:
     type: Literal["frames_heard"] = "frames_heard"
     position: int
     """End of the spooled audio, in samples."""
+    heard: int
+    """End of the frames, in samples: the detector works in batches and lags a little."""
     probabilities: tuple[float, ...]
     levels: tuple[float, ...]
 
@@ -290,6 +294,11 @@ class Executor(Protocol):
         ...
 
     @property
+    def watched(self) -> float:
+        """Seconds in which the executor was watching: no clock change or sleep counts."""
+        ...
+
+    @property
     def idle(self) -> int:
         """Workers that are loaded and have nothing to do."""
         ...
@@ -299,7 +308,7 @@ class Executor(Protocol):
         ...
 
     def reports(self) -> Iterator[Report]:
-        """Wait for at least one report, then yield all that are there.
+        """Wait a moment for reports, then yield all that are there, maybe none.
 
         Raises:
             MediaError, UsageError: the reader can't read the file.
@@ -358,8 +367,11 @@ class Journal(Protocol):
 
     def has_result(self, key: str) -> bool: ...
 
-    def start_attempt(self, key: str, event: AttemptStarted) -> AttemptStarted:
-        """Store that an attempt at `key` begins, together with its event."""
+    def start_attempt(self, key: str, task: DecodeTask, event: AttemptStarted) -> AttemptStarted:
+        """Store that an attempt at `key` begins, together with its event.
+
+        The task is kept, so that the attempt can be replayed.
+        """
         ...
 
     def save_failure(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from longscribe.config import DecodeSettings
@@ -10,20 +10,33 @@ from longscribe.core.bias.ranking import BiasPlan
 from longscribe.core.coverage import speech_extent
 from longscribe.core.endings import missing_tail
 from longscribe.core.keys import language_key, plan_key, result_key
-from longscribe.core.ladder import LANGUAGE_TRIES, READ_TRIES, describe, next_rung
+from longscribe.core.ladder import (
+    GIVE_UP,
+    LANGUAGE_TRIES,
+    READ_TRIES,
+    Effort,
+    Rung,
+    Step,
+    delay,
+    describe,
+    next_step,
+    split_point,
+)
 from longscribe.core.ledger import ChunkEntry, Ledger, LedgerView
 from longscribe.core.lifecycle import ChunkState
 from longscribe.core.planning import ChunkPlanner, one_chunk
-from longscribe.errors import MediaError, RecognizerError
+from longscribe.errors import JobError, MediaError, RecognizerError
 from longscribe.events import (
     AttemptFailed,
     AttemptStarted,
     ChunkFinished,
+    ChunkReused,
     GapDeclared,
     JobEvent,
     MediaProblem,
     OutputsWritten,
     RunStarted,
+    WorkerReady,
 )
 from longscribe.job import Job, Tools
 from longscribe.ports import (
@@ -68,6 +81,9 @@ class RunState:
     _heard: int = 0
     _allowed: int | None = 0
     _announced: int = 0
+    _device: str = "cpu"
+    """Where the workers really run, once one has said so."""
+    _progress: float = 0.0
 
     def __post_init__(self) -> None:
         options = self.job.options
@@ -81,6 +97,7 @@ class RunState:
         self._bias = BiasPlan(glossary=self.job.glossary, settings=options.bias_settings)
         known = self.tools.journal.language(self._language_key)
         self._language = options.language or (known.language if known else None)
+        self._progress = self.tools.executor.watched
 
     @property
     def _language_key(self) -> str:
@@ -111,7 +128,7 @@ class RunState:
         if not (self.tools.spool.holds(stored.recording.duration) or self._all_known()):
             self.ledger = Ledger()
             return False
-        self._announced = len(self.ledger.entries)
+        self._announced = self.ledger.planned
         self._info = stored.recording.media
         self._end_plan(stored.recording.duration)
         return True
@@ -183,7 +200,7 @@ class RunState:
         if self._language is None and self.ledger.language_windows:
             waiting += len(self.ledger.in_state(ChunkState.PLANNED))
         needs = self._planner.needs
-        if not waiting and needs != self._allowed:
+        if waiting < (self.job.options.workers or 1) and needs != self._allowed:
             self._allowed = needs
             self.tools.executor.read_until(needs)
 
@@ -210,7 +227,7 @@ class RunState:
     def _plan(self, chunks: list[Chunk]) -> None:
         """Add new chunks to the ledger (after a reader's death the old ones come once more)."""
         for chunk in chunks:
-            if chunk.chunk_id < len(self.ledger.entries):
+            if chunk.chunk_id < self.ledger.planned:
                 continue
             audio = self.tools.spool.digest(chunk.span.start, chunk.span.end)
             planned = PlannedChunk(chunk=chunk, audio=audio)
@@ -221,12 +238,13 @@ class RunState:
         biases = tuple(
             self._bias.for_decode_window(window.owns) for window in planned.chunk.windows
         )
-        self.ledger.plan(ChunkEntry(planned=planned, biases=biases))
+        label = str(planned.chunk.chunk_id)
+        self.ledger.plan(ChunkEntry(planned=planned, biases=biases, label=label))
 
     def newly_planned(self) -> list[ChunkEntry]:
         """Return the chunks planned since the last call."""
-        new = self.ledger.entries[self._announced :]
-        self._announced = len(self.ledger.entries)
+        new = [e for e in self.ledger.entries if e.chunk.chunk_id >= self._announced]
+        self._announced = self.ledger.planned
         return new
 
     def reader_died(self, reason: str) -> JobEvent:
@@ -244,6 +262,11 @@ class RunState:
             self._plan(self._planner.finish(self._heard))
             self._end_plan(self._heard, reason)
         return event
+
+    def note(self, event: JobEvent) -> None:
+        """Learn from an event that asks for nothing."""
+        if isinstance(event, WorkerReady):
+            self._device = event.device
 
     # --- language ---
 
@@ -285,8 +308,8 @@ class RunState:
             (self._settings(), entry.biases),
         )
 
-    def settle(self, entry: ChunkEntry) -> ChunkState:
-        """Give a planned chunk its key, and its state if that is known already."""
+    def settle(self, entry: ChunkEntry) -> Iterator[JobEvent]:
+        """Give a planned chunk its key, and its state as far as earlier runs brought it."""
         journal = self.tools.journal
         if not entry.chunk.windows:
             entry.move(ChunkState.DONE)
@@ -297,71 +320,150 @@ class RunState:
             if journal.has_result(entry.key):
                 entry.move(ChunkState.DONE)
                 self.unwritten = True
+                chunk = entry.chunk
+                yield journal.record(ChunkReused(chunk_id=chunk.chunk_id, span=chunk.span))
             elif (gap := journal.gap(entry.key)) is not None:
                 entry.gap = gap
                 entry.move(ChunkState.GAP)
                 self.unwritten = True
-        return entry.state
+            else:
+                yield from self._climb(entry)
+
+    def _climb(self, entry: ChunkEntry) -> Iterator[JobEvent]:
+        """Bring a chunk to the step of the ladder that its failures so far lead to."""
+        failures = self.tools.journal.failures(entry.key)
+        step = self._step_after(entry, failures)
+        if step is None:
+            yield self._give_up(entry, failures[-1])
+        elif step.rung is Rung.SPLIT and step != entry.start:
+            for part in self.ledger.split(entry, step):
+                yield from self.settle(part)
+        else:
+            entry.step = step
+            pause = delay(len(failures), self.job.options.retry_settings.delay)
+            entry.not_before = self.tools.executor.watched + pause
+
+    def _step_after(self, entry: ChunkEntry, failures: Sequence[ChunkFailure]) -> Step | None:
+        return next_step(
+            entry.start or self._first_step(),
+            [failure.kind for failure in failures],
+            can_split=split_point(entry.chunk) is not None,
+            max_attempts=self.job.options.retry_settings.max_attempts,
+        )
+
+    def _first_step(self) -> Step:
+        settings, engine = self.job.options.decode_settings, self.job.options.recognizer_settings
+        return Step(
+            rung=Rung.AS_ASKED,
+            effort=Effort(
+                batch_size=settings.batch_size,
+                beam_size=settings.beam_size,
+                compute_type=engine.compute_type,
+                device=self._device if engine.device == "auto" else engine.device,
+            ),
+        )
+
+    def _give_up(self, entry: ChunkEntry, failure: ChunkFailure) -> JobEvent:
+        entry.gap = Gap(
+            span=speech_extent(entry.chunk),
+            reason=describe(failure),
+            chunk_id=entry.chunk.chunk_id,
+        )
+        entry.move(ChunkState.GAP)
+        self.unwritten = True
+        return self.tools.journal.save_gap(entry.key, entry.gap, GapDeclared(gap=entry.gap))
 
     @property
     def has_work(self) -> bool:
         return self.must_tell_language or bool(self.ledger.in_state(ChunkState.READY))
 
     def next_chunk(self) -> ChunkEntry | None:
-        return next(iter(self.ledger.in_state(ChunkState.READY)), None)
+        """Return the first chunk that waits for a worker and need not wait longer."""
+        now = self.tools.executor.watched
+        ready = self.ledger.in_state(ChunkState.READY)
+        return next((entry for entry in ready if entry.not_before <= now), None)
 
     def start_attempt(self, entry: ChunkEntry) -> JobEvent:
-        journal = self.tools.journal
-        rung = next_rung(journal.failures(entry.key))
-        assert rung is not None, "an attempt after the last rung"
+        """Hand a chunk to an idle worker, with the settings of its step."""
+        assert entry.step is not None, f"chunk {entry.label} has no step"
+        journal, effort, first = self.tools.journal, entry.step.effort, self._first_step().effort
+        engine = self.job.options.recognizer_settings
+        if (effort.device, effort.compute_type) != (first.device, first.compute_type):
+            engine = replace(engine, device=effort.device, compute_type=effort.compute_type)
         attempt = Attempt(
             chunk_id=entry.chunk.chunk_id,
+            label=entry.label,
             number=journal.attempts(entry.key) + 1,
-            rung=rung.name,
+            rung=entry.step.rung,
+        )
+        task = DecodeTask(
+            chunk=entry.chunk,
+            biases=entry.biases,
+            settings=replace(
+                self._settings(), batch_size=effort.batch_size, beam_size=effort.beam_size
+            ),
+            recognizer=engine,
+            attempt=attempt,
         )
         entry.move(ChunkState.RUNNING)
-        worker = self.tools.executor.submit(
-            DecodeTask(
-                chunk=entry.chunk,
-                biases=entry.biases,
-                settings=self._settings(),
-                attempt=attempt,
-            )
-        )
-        return journal.start_attempt(entry.key, AttemptStarted(attempt=attempt, worker=worker))
+        worker = self.tools.executor.submit(task)
+        event = AttemptStarted(attempt=attempt, worker=worker)
+        return journal.start_attempt(entry.key, task, event)
 
     def finish_chunk(self, done: ChunkDone) -> JobEvent:
-        entry = self.ledger.entries[done.result.chunk_id]
+        entry = self.ledger.entry(done.attempt.label)
         event = ChunkFinished(
             chunk_id=entry.chunk.chunk_id,
             span=entry.chunk.span,
             seconds=round(done.seconds, 3),
             peak_memory=done.peak_memory,
         )
-        self.tools.journal.save_result(entry.key, done.result, event)
+        result = replace(done.result, remarks=self._remarks(entry))
+        self.tools.journal.save_result(entry.key, result, event)
         entry.move(ChunkState.DONE)
         self.unwritten = True
         return event
 
+    def _remarks(self, entry: ChunkEntry) -> tuple[str, ...]:
+        """Return how a chunk had to be decoded, if otherwise than asked."""
+        step = entry.step
+        if step is None or step.rung in (Rung.AS_ASKED, Rung.AGAIN):
+            return ()
+        failures = self.tools.journal.failures(entry.key)
+        causes = dict.fromkeys(describe(failure) for failure in failures)
+        why = f" after: {', '.join(causes)}" if causes else ""
+        return (f"{step.sentence}{why}",)
+
     def fail_chunk(self, failed: ChunkFailed) -> Iterator[JobEvent]:
         """Note a failed attempt; climb the ladder, or declare the gap at its end."""
         journal, attempt = self.tools.journal, failed.attempt
-        entry = self.ledger.entries[attempt.chunk_id]
-        rung = next_rung((*journal.failures(entry.key), failed.failure))
+        entry = self.ledger.entry(attempt.label)
+        step = self._step_after(entry, (*journal.failures(entry.key), failed.failure))
         event = AttemptFailed(
             attempt=attempt,
             failure=failed.failure,
-            next_step=rung.sentence if rung else "give the chunk up and declare a gap",
+            next_step=step.sentence if step else GIVE_UP,
         )
         yield journal.save_failure(entry.key, attempt.number, failed.failure, event)
-        if rung is not None:
-            entry.move(ChunkState.READY)
-            return
-        entry.gap = Gap(
-            span=speech_extent(entry.chunk),
-            reason=describe(failed.failure),
-            chunk_id=entry.chunk.chunk_id,
-        )
-        yield journal.save_gap(entry.key, entry.gap, GapDeclared(gap=entry.gap))
-        entry.move(ChunkState.GAP)
-        self.unwritten = True
+        entry.move(ChunkState.READY)
+        yield from self._climb(entry)
+
+    # --- patience ---
+
+    def note_progress(self) -> None:
+        self._progress = self.tools.executor.watched
+
+    def check_progress(self) -> None:
+        """End a run in which nothing has moved for very long.
+
+        Raises:
+            JobError: nothing was reported for `--job-timeout` seconds.
+
+        """
+        idle = self.tools.executor.watched - self._progress
+        limit = self.job.options.retry_settings.job_timeout
+        if idle > limit:
+            raise JobError(
+                f"Nothing has moved for {idle:.0f} s (--job-timeout {limit:g}).",
+                "What is done is kept: run the same command again to go on.",
+            )

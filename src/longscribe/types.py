@@ -95,9 +95,11 @@ class Window:
     span: Span
     """The audio given to the decoder."""
     owns: Span
-    """The part whose words this window contributes. Smaller than `span` only
-    where speech without a pause had to be cut: there neighbours overlap, and
-    each word is taken from the window that owns its middle."""
+    """The part whose words this window contributes. Neighbours' spans overlap only
+    where speech without a pause had to be cut: there each word is taken from the
+    window that owns its middle."""
+    speech: int
+    """Samples in which the detector heard speech."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,29 +206,35 @@ class WindowResult:
     bias_window_id: int | None
     prompt: Prompt
     segments: tuple[Segment, ...]
+    remarks: tuple[str, ...] = ()
+    """What was wrong with a first hearing and how this one was got, as sentences."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChunkResult:
-    """What one chunk yielded. Holds nothing that differs between two equal runs."""
+    """What one chunk, or a part of it, yielded. Holds nothing that differs between equal runs."""
 
     chunk_id: int
     windows: tuple[WindowResult, ...]
+    remarks: tuple[str, ...] = ()
+    """How it had to be decoded when the settings asked for did not do, as sentences."""
 
 
 class FailureKind(StrEnum):
     """How an attempt ended when it did not end well."""
 
     CRASH = "crash"
-    """The worker died: by a signal or by an exit status."""
-    HANG = "hang"
-    """The worker made no progress before its deadline."""
+    """The worker died by a signal, or ended with another exit status than 0."""
+    NO_ANSWER = "no_answer"
+    """The worker ended with exit status 0 and had not answered."""
     OOM = "oom"
     """Memory ran out, by the worker's own report or by the system's killer."""
+    HANG = "hang"
+    """The worker made no progress before its deadline."""
+    GARBAGE = "garbage"
+    """What the worker sent was no message, or not an answer to what was asked."""
     ERROR = "error"
-    """The worker reported an exception and lives on."""
-    BAD_OUTPUT = "bad_output"
-    """The worker answered, but not what was asked (protocol or quality)."""
+    """The worker reported an exception."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,9 +252,11 @@ class ChunkFailure:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One try at a chunk."""
+    """One try at a chunk, or at a part of one that was split."""
 
     chunk_id: int
+    label: str
+    """`7` for chunk 7, `7.2` for the second part of it, `7.2.1` for the first part of that."""
     number: int
     """Counted from 1 over the life of the job."""
     rung: str

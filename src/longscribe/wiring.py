@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from longscribe.adapters.executors.process import ProcessExecutor, WorkerRecipe
+import psutil
+
+from longscribe.adapters.executors.child import ChildProcess
+from longscribe.adapters.executors.supervisor import Supervisor, WorkerRecipe
+from longscribe.adapters.executors.thread import ChildThread
 from longscribe.adapters.journal.folder import JobFolder
 from longscribe.adapters.journal.sqlite import SqliteJournal
 from longscribe.adapters.recognizers.models import FoundModel, find_ct2_model, take_as_given
@@ -17,7 +21,8 @@ from longscribe.adapters.writers.srt import SrtWriter
 from longscribe.adapters.writers.tsv import TsvWriter
 from longscribe.adapters.writers.txt import TxtWriter
 from longscribe.adapters.writers.vtt import VttWriter
-from longscribe.config import Options, OutputFormat
+from longscribe.config import Isolation, Options, OutputFormat
+from longscribe.core.crew import default_workers, threads_each
 from longscribe.core.refusals import demands
 from longscribe.errors import UsageError
 from longscribe.job import Job, Tools
@@ -89,10 +94,20 @@ def job_folder(media: Path, options: Options) -> JobFolder:
     return JobFolder(path=path)
 
 
+def staffed(options: Options) -> Options:
+    """Return options with the number of workers and of their threads filled in."""
+    cores = psutil.cpu_count(logical=False) or 1
+    workers = options.workers or default_workers(options.device, cores)
+    threads = threads_each(options.cpu_threads, workers, cores)
+    return options.model_copy(update={"workers": workers, "cpu_threads": threads})
+
+
 def tools(job: Job, folder: JobFolder, files: OutputFiles, model: FoundModel) -> Tools:
     """Open everything a run works with. The journal is opened last: the caller closes both."""
     settings = job.options.decode_settings
-    executor = ProcessExecutor(
+    isolated = job.options.isolation is Isolation.ON
+    executor = Supervisor(
+        start_child=ChildProcess if isolated else ChildThread,
         recipe=WorkerRecipe(
             factory=recognizer(job.options.recognizer).factory,
             settings=job.options.recognizer_settings,
@@ -100,9 +115,10 @@ def tools(job: Job, folder: JobFolder, files: OutputFiles, model: FoundModel) ->
             demands=demands(settings, has_terms=bool(job.glossary.terms)),
             language=settings.language,
         ),
-        workers=1,
+        workers=job.options.workers or 1,
         spool=folder.spool.path,
         dumps=folder.dumps,
+        deadlines=job.options.deadline_settings,
     )
     return Tools(
         journal=SqliteJournal(folder.database),

@@ -5,7 +5,6 @@ import pickle
 import wave
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
@@ -234,3 +233,24 @@ class TestProblemLog:
         log.add("damage", 100, "damaged")
         assert log.take(200) == []
         assert log.take(16_100) == [(100, "damaged")]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.ts", "ac3"), ("a.mp4", "aac"), ("a.mkv", "libopus"), ("a.mp3", "libmp3lame")],
+)
+def test_garbage_anywhere_ends_in_sound_or_a_media_error(tmp_path, name, codec):
+    whole = write(tmp_path / name, Track(sound=SOUND, rate=RATE, codec=codec)).read_bytes()
+    rng = np.random.default_rng(7)
+    for _ in range(25):
+        content = bytearray(whole)
+        for at in rng.integers(0, len(whole), rng.integers(1, 200)):
+            content[at] = rng.integers(256)
+        (tmp_path / name).write_bytes(content[: rng.integers(len(content) // 2, len(content) + 1)])
+        try:
+            reader = open_media(tmp_path / name, None)
+            for block in reader.blocks():
+                assert len(block) <= RATE
+            reader.close()
+        except MediaError:
+            continue

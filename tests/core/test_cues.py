@@ -365,3 +365,8 @@ def test_a_gap_inside_a_segment_stands_between_its_words() -> None:
     assert found[0].lines == ("Before the damage I spoke,",)
     assert (found[1].start_ms, found[1].end_ms) == (4900, 6500)
     assert found[2].start_ms == 6500
+
+
+def test_gaps_of_no_time_at_all_still_follow_each_other() -> None:
+    first, second = shown(*[Gap(span=Span(start=0, end=1), reason="lost")] * 2)
+    assert first.start_ms < first.end_ms <= second.start_ms < second.end_ms

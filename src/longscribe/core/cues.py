@@ -171,7 +171,8 @@ def _gap_cue(gap: Gap) -> Cue:
     lines = [head + comma + reason]
     if _width(lines[0]) > _DEFAULT.line_length:
         lines = [head + ",", *textwrap.wrap(reason, _DEFAULT.line_length)]
-    return Cue(start_ms=to_ms(gap.span.start), end_ms=to_ms(gap.span.end), lines=tuple(lines))
+    start = to_ms(gap.span.start)
+    return Cue(start_ms=start, end_ms=max(to_ms(gap.span.end), start + 1), lines=tuple(lines))
 
 
 def _cut(run: list[_Atom], limits: CueLimits, leaning: _Small) -> Iterator[_Draft]:
@@ -196,8 +197,7 @@ def _laid_out(drafts: Iterable[_Draft], limits: CueLimits) -> Iterator[Cue]:
             if held_is_speech:
                 boundary = max(cue.start_ms, held.start_ms + 1, _fair(held, cue, limits))
             yield _stretched(held, boundary, limits, speech=held_is_speech)
-            begins = max(cue.start_ms, boundary)
-            following = replace(cue, start_ms=begins, end_ms=max(cue.end_ms, begins + 1))
+            following = replace(cue, start_ms=boundary, end_ms=max(cue.end_ms, boundary + 1))
         held, held_is_speech = following, is_speech
     if held is not None:
         yield _stretched(held, None, limits, speech=held_is_speech)
@@ -396,7 +396,7 @@ def _bounded(text: str, line_length: int) -> list[str]:
     parts, width = [""], 0
     for place, character in enumerate(text):
         wide = _width(character)
-        if wide and width == line_length and text[place - 1] != _JOINER:
+        if wide and width == line_length and text[place - 1] != "\u200d":
             parts.append("")
             width = 0
         parts[-1] += character
@@ -450,7 +450,6 @@ def _bare(text: str) -> str:
 # Controls other than white space, and the byte order mark, mean nothing in text.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff]")
 _BREAKING_SPACE = re.compile("[^\\S\u00a0\u2007\u202f]+")  # not the kinds that forbid a break
-_JOINER = "\u200d"
 _NO_WIDTH = frozenset({"Mn", "Mc", "Me", "Cf"})
 
 _SCRIPTS_WITHOUT_SPACES = (

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from longscribe.core.coverage import chunk_entries, gap_entries, heard, merged
+from longscribe.core.ladder import Step, split, split_point
 from longscribe.core.lifecycle import SETTLED, ChunkState, moved
 from longscribe.core.stitching import stitch
 from longscribe.ports import PlannedChunk
@@ -28,13 +29,21 @@ LANGUAGE_WINDOWS = range(3, 9)
 
 @dataclass(kw_only=True)
 class ChunkEntry:
-    """One chunk of the plan."""
+    """One chunk of the plan, or a part of one that the ladder split."""
 
     planned: PlannedChunk
     biases: tuple[WindowBias, ...]
+    label: str
+    """As in `Attempt`."""
+    start: Step | None = None
+    """Where a part begins on the ladder; None for a whole chunk."""
     state: ChunkState = ChunkState.PLANNED
     key: str = ""
     """Of its result; known once the language is."""
+    step: Step | None = None
+    """The next or current attempt's place on the ladder."""
+    not_before: float = 0.0
+    """When the next attempt may begin, on the executor's watch."""
     gap: Gap | None = None
 
     @property
@@ -50,6 +59,8 @@ class Ledger:
     """The chunks of a job, in order; they tile the part of the recording that is planned."""
 
     entries: list[ChunkEntry] = field(default_factory=list)
+    planned: int = 0
+    """Chunks of the plan; there are more entries when some were split."""
     duration: int | None = None
     """Of the whole recording, once it has been read to the end."""
     tail: Gap | None = None
@@ -60,8 +71,33 @@ class Ledger:
     def plan(self, entry: ChunkEntry) -> None:
         """Add the next chunk."""
         self.entries.append(entry)
+        self.planned += 1
         if not self.language_windows:
             self._choose_language_windows(enough=LANGUAGE_WINDOWS.start)
+
+    def split(self, entry: ChunkEntry, step: Step) -> tuple[ChunkEntry, ChunkEntry]:
+        """Put two parts in the place of an entry; they go on from `step` of the ladder."""
+        before = split_point(entry.chunk)
+        assert before is not None, f"chunk {entry.label} can't be split"
+        windows = entry.biases[:before], entry.biases[before:]
+        first, second = (
+            ChunkEntry(
+                planned=PlannedChunk(chunk=chunk, audio=entry.planned.audio),
+                biases=biases,
+                label=f"{entry.label}.{number}",
+                start=step,
+            )
+            for number, (chunk, biases) in enumerate(
+                zip(split(entry.chunk, before), windows, strict=True), start=1
+            )
+        )
+        place = self.entries.index(entry)
+        self.entries[place : place + 1] = [first, second]
+        return first, second
+
+    def entry(self, label: str) -> ChunkEntry:
+        """Return the entry called `label`."""
+        return next(entry for entry in self.entries if entry.label == label)
 
     def end(self, duration: int, tail: Gap | None) -> None:
         """Note that the plan is complete."""
@@ -119,10 +155,11 @@ class LedgerView:
 
     def windows(self) -> Iterator[WindowResult]:
         return stitch(
-            window
+            replace(window, remarks=result.remarks + window.remarks)
             for entry in self.ledger.in_state(ChunkState.DONE)
             if entry.chunk.windows
-            for window in self.load(entry).windows
+            for result in [self.load(entry)]
+            for window in result.windows
         )
 
     def segments(self) -> Iterator[Segment]:

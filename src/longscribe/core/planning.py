@@ -100,35 +100,43 @@ class ChunkPlanner:
             if len(self._probabilities) < frames:
                 break
             self.whole = False
-            chunks.append(self._cut_chunk(frames))
+            chunks.append(self._cut_chunk(length))
         return chunks
 
     def finish(self, duration: int) -> list[Chunk]:
         """Return the remaining chunks of a recording that ends at sample `duration`."""
         chunks: list[Chunk] = []
         while not self.whole and duration - self._start > self._longest:
-            chunks.append(self._cut_chunk(len(self._probabilities)))
+            chunks.append(self._cut_chunk(duration - self._start))
         if duration > self._start:
-            end = _Cut(at=duration - self._start, in_speech=False)
-            chunks.append(self._make_chunk(end, self._speech(len(self._probabilities))))
+            length = duration - self._start
+            end = _Cut(at=length, in_speech=False)
+            chunks.append(self._make_chunk(end, self._speech(length), length))
         return chunks
 
-    def _speech(self, frames: int) -> list[Span]:
-        return speech_spans(self._probabilities[:frames], self.frame, self.speech)
+    def _speech(self, known: int) -> list[Span]:
+        heard = self._probabilities[: self._frames(known)]
+        return speech_spans(heard, self.frame, self.speech, in_speech=self._starts_in_speech)
 
-    def _cut_chunk(self, frames: int) -> Chunk:
-        spans = self._speech(frames)
+    def _frames(self, length: int) -> int:
+        return -(-length // self.frame)
+
+    def _cut_chunk(self, known: int) -> Chunk:
+        """Cut the next chunk from the `known` samples past its start."""
+        spans = self._speech(known)
         reach = self.settings.reach
         within = Span(start=round(self._target * (1 - reach)), end=self._longest)
-        cut = _choose_cut(spans, within, self._target, self._levels[:frames], self.frame)
-        return self._make_chunk(cut, spans)
+        levels = self._levels[: self._frames(known)]
+        cut = _choose_cut(spans, within, self._target, levels, self.frame)
+        return self._make_chunk(cut, spans, known)
 
-    def _make_chunk(self, cut: _Cut, spans: list[Span]) -> Chunk:
+    def _make_chunk(self, cut: _Cut, spans: list[Span], known: int) -> Chunk:
         """Build the chunk from its start to `cut` and move on to what follows."""
         bounds = Span(start=0, end=cut.at)
         inside = [span.clipped(bounds) for span in spans if span.start < cut.at]
         stretch = _Stretch(
             bounds=bounds,
+            known=known,
             starts_in_speech=self._starts_in_speech,
             ends_in_speech=cut.in_speech,
             levels=self._levels,
@@ -143,6 +151,7 @@ class ChunkPlanner:
                     index=index,
                     span=_shift_to_file(window.span, self._start),
                     owns=_shift(window.owns, self._start),
+                    speech=window.speech,
                 )
                 for index, window in enumerate(windows)
             ),
@@ -212,6 +221,7 @@ class _Reach:
 class _PackedWindow:
     span: _Reach
     owns: Span
+    speech: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +229,8 @@ class _Stretch:
     """What packing must know of a chunk, in samples from its start."""
 
     bounds: Span
+    known: int
+    """End of the audio that is known, or of the recording."""
     starts_in_speech: bool
     ends_in_speech: bool
     levels: Sequence[float]
@@ -280,22 +292,24 @@ def _window(
     """Return the window around one group of pieces: its audio and the part that it owns."""
     start, end = groups[index][0].start, groups[index][-1].end
     if index == 0:
-        owns_start, cut_before = stretch.bounds.start, stretch.starts_in_speech
+        owns_start = stretch.bounds.start
+        cut_before = stretch.starts_in_speech and start == owns_start
     else:
         before = groups[index - 1][-1].end
         owns_start, cut_before = (before + start) // 2, before == start
     if index == len(groups) - 1:
-        owns_end, cut_after = stretch.bounds.end, stretch.ends_in_speech
+        owns_end = stretch.bounds.end
+        cut_after = stretch.ends_in_speech and end == owns_end
     else:
         after = groups[index + 1][0].start
         owns_end, cut_after = (end + after) // 2, after == end
     # A cut through speech is reached over; a pause is shared with the neighbour.
-    reach_before = cut_before and start - owns_start <= overlap
-    reach_after = cut_after and owns_end - end <= overlap
+    reach_end = min(owns_end + overlap, stretch.known)
     return _PackedWindow(
         span=_Reach(
-            start=owns_start - overlap if reach_before else max(owns_start, start - padding),
-            end=owns_end + overlap if reach_after else min(owns_end, end + padding),
+            start=owns_start - overlap if cut_before else max(owns_start, start - padding),
+            end=reach_end if cut_after else min(owns_end, end + padding),
         ),
         owns=Span(start=owns_start, end=owns_end),
+        speech=sum(piece.length for piece in groups[index]),
     )

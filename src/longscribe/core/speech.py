@@ -9,16 +9,17 @@ from longscribe.types import Span
 
 
 def speech_spans(
-    probabilities: Sequence[float], frame: int, settings: SpeechSettings
+    probabilities: Sequence[float], frame: int, settings: SpeechSettings, *, in_speech: bool
 ) -> list[Span]:
     """Return the stretches of speech, in samples from the first frame, unpadded.
 
     Speech begins with a frame at or over `threshold`. It ends before the first
     frame under `end_threshold` that opens a pause of at least `min_silence`;
-    a frame between the two thresholds prolongs whatever was going on.
+    a frame between the two thresholds prolongs whatever was going on. `in_speech`
+    says what was going on before the first frame.
     """
     spans: list[Span] = []
-    start: int | None = None
+    start: int | None = 0 if in_speech else None
     pause: int | None = None  # first frame of the pause we may be in
     for index, probability in enumerate(probabilities):
         if probability >= settings.threshold:

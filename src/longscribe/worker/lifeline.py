@@ -10,6 +10,8 @@ import queue
 import signal
 import sys
 import threading
+import time
+from typing import Protocol
 
 from longscribe.worker.messages import (
     Channel,
@@ -21,10 +23,26 @@ from longscribe.worker.messages import (
 
 PR_SET_PDEATHSIG = 1
 """From Linux's <sys/prctl.h>."""
+WATCHDOG_SECONDS = 300
+"""Where the kernel can't end us with our parent: how long a thread may hold the GIL."""
+
+
+class Line(Protocol):
+    """A child's connection to its supervisor."""
+
+    def receive(self) -> ToChildMessage:
+        """Wait for the next message."""
+        ...
+
+    def pending(self) -> ToChildMessage | None:
+        """Return the next message if one is there."""
+        ...
+
+    def send(self, message: FromChildMessage) -> None: ...
 
 
 class Lifeline:
-    """The child's connection to its supervisor.
+    """The connection of a child process.
 
     A thread listens, so that the child ends when the supervisor is gone even in the
     middle of a long call. Ending is abrupt on purpose: tearing a native library down
@@ -35,7 +53,9 @@ class Lifeline:
         self._channel: Channel[FromChildMessage, ToChildMessage] = claim_standard_streams()
         self._inbox: queue.SimpleQueue[ToChildMessage] = queue.SimpleQueue()
         faulthandler.enable()
-        _die_with_parent()
+        # Written by a C handler, so it works while native code holds the GIL.
+        faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
+        die_with_parent()
         threading.Thread(target=self._listen, name="lifeline", daemon=True).start()
 
     def _listen(self) -> None:
@@ -52,11 +72,9 @@ class Lifeline:
             self._inbox.put(message)
 
     def receive(self) -> ToChildMessage:
-        """Wait for the next message."""
         return self._inbox.get()
 
     def pending(self) -> ToChildMessage | None:
-        """Return the next message if one is there."""
         try:
             return self._inbox.get_nowait()
         except queue.Empty:
@@ -70,11 +88,28 @@ class Lifeline:
             os._exit(0)
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel to kill us when the supervisor dies, even in a hang that holds the GIL.
-
-    Linux only; elsewhere the listening thread must do.
-    """
+def die_with_parent() -> None:
+    """Make sure that we end when the supervisor does, even in a hang that holds the GIL."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0:
+                return
+    watch_parent(WATCHDOG_SECONDS)
+
+
+def watch_parent(seconds: float) -> None:
+    """End with the parent where the kernel does not see to it (macOS).
+
+    A thread winds up faulthandler's watchdog, which is a C thread and ends the process
+    when it runs down: because the parent is gone, or because nobody wound it for
+    `seconds` since other code held the GIL.
+    """
+    parent = os.getppid()
+
+    def wind() -> None:
+        while os.getppid() == parent:
+            faulthandler.dump_traceback_later(seconds, exit=True)
+            time.sleep(seconds / 10)
+        os._exit(0)
+
+    threading.Thread(target=wind, name="watch-parent", daemon=True).start()

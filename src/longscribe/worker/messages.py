@@ -75,7 +75,9 @@ class BatchDone:
 
     type: Literal["batch_done"] = "batch_done"
     chunk_id: int
+    windows: int
     samples: int
+    """Audio that is now decoded for the first time."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from longscribe.ports import (
 from longscribe.types import SAMPLE_RATE, FailureKind
 from longscribe.worker.factories import find_factory
 from longscribe.worker.levels import LevelMeter
-from longscribe.worker.lifeline import Lifeline
+from longscribe.worker.lifeline import Lifeline, Line
 from longscribe.worker.messages import Broke, ReadUntil
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ REPORT_EVERY = 5 * SAMPLE_RATE
 """Samples between two reports: small against a chunk, large against the cost of one."""
 
 
-def main() -> None:
-    line = Lifeline()
+def serve(line: Line) -> None:
+    """Read one media file as told, and report; ends with the line."""
     task = line.receive()
     assert isinstance(task, ReadTask), f"expected a ReadTask first, got {task}"
     try:
@@ -64,7 +64,7 @@ def _broke(slug: str, found: str, remedy: str) -> Broke:
     )
 
 
-def _read(task: ReadTask, line: Lifeline) -> None:
+def _read(task: ReadTask, line: Line) -> None:
     open_media = cast(MediaReaderFactory, find_factory(task.reader))
     detector = cast(SpeechDetectorFactory, find_factory(task.detector))
     reader = open_media(Path(task.media), task.audio_track)
@@ -91,7 +91,7 @@ def _read(task: ReadTask, line: Lifeline) -> None:
     reader.close()
 
 
-def _report_problems(reader: MediaReader, line: Lifeline) -> None:
+def _report_problems(reader: MediaReader, line: Line) -> None:
     for position, message in reader.problems():
         line.send(MediaProblem(at=position, message=message))
 
@@ -109,7 +109,7 @@ def _open_spool(path: Path) -> BinaryIO:
 class _Gate:
     """Keeps the reader from running far ahead of the decoding."""
 
-    def __init__(self, line: Lifeline) -> None:
+    def __init__(self, line: Line) -> None:
         self._line = line
         self._limit: int | None = 0
 
@@ -166,6 +166,7 @@ class _Ear:
         self._reported += ready * self._frame
         heard = FramesHeard(
             position=self.position,
+            heard=self._reported,
             probabilities=tuple(round(value, 4) for value in self._probabilities[:ready]),
             levels=tuple(round(value, 1) for value in self._levels[:ready]),
         )
@@ -175,4 +176,4 @@ class _Ear:
 
 
 if __name__ == "__main__":
-    main()
+    serve(Lifeline())

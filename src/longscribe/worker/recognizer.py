@@ -10,12 +10,14 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from longscribe.core.quality import best_hearing, complaint, other_hearings
 from longscribe.errors import LongscribeError
 from longscribe.ports import (
     DecodeTask,
@@ -26,7 +28,7 @@ from longscribe.ports import (
 )
 from longscribe.types import ChunkResult, FailureKind, Window, WindowResult
 from longscribe.worker.factories import find_factory
-from longscribe.worker.lifeline import Lifeline
+from longscribe.worker.lifeline import Lifeline, Line
 from longscribe.worker.messages import (
     BatchDone,
     Broke,
@@ -44,8 +46,8 @@ LANGUAGE_WINDOWS = 8
 """Most windows judged to tell the language: one batch, up to four minutes."""
 
 
-def main() -> None:
-    line = Lifeline()
+def serve(line: Line) -> None:
+    """Load a model as told, then do one task after another; ends with the line."""
     load = line.receive()
     assert isinstance(load, LoadModel), f"expected LoadModel first, got {load}"
     try:
@@ -87,26 +89,55 @@ def _perform(task: object, recognizer: Recognizer, spool: Path) -> Iterator[From
 
 def _decode(task: DecodeTask, recognizer: Recognizer, spool: Path) -> Iterator[FromChildMessage]:
     started = time.monotonic()
+    chunk_id = task.chunk.chunk_id
     audio = [
         WindowAudio(window=window, bias=bias, pcm=read_window(spool, window))
         for window, bias in zip(task.chunk.windows, task.biases, strict=True)
     ]
-    results: list[WindowResult] = []
-    for batch in recognizer.decode(audio, task.settings, task.chunk.chunk_id):
-        results.extend(batch)
-        yield BatchDone(
-            chunk_id=task.chunk.chunk_id,
-            samples=sum(result.window.owns.length for result in batch),
-        )
+    results: dict[int, WindowResult] = {}
+    for batch in recognizer.decode(audio, task.settings, chunk_id):
+        results.update((result.window.index, result) for result in batch)
+        heard = sum(result.window.owns.length for result in batch)
+        yield BatchDone(chunk_id=chunk_id, windows=len(batch), samples=heard)
+    for member in audio:
+        first = results[member.window.index]
+        if complaint(first) is not None:
+            better = _hear_again(first, member, task, recognizer)
+            while (result := next(better, None)) is not None:
+                results[member.window.index] = result
+                yield BatchDone(chunk_id=chunk_id, windows=1, samples=0)
     yield ChunkDecoded(
-        result=ChunkResult(chunk_id=task.chunk.chunk_id, windows=_in_order(results)),
+        result=ChunkResult(
+            chunk_id=chunk_id, windows=tuple(results[index] for index in sorted(results))
+        ),
         seconds=time.monotonic() - started,
         peak_memory=peak_memory(),
     )
 
 
-def _in_order(results: Sequence[WindowResult]) -> tuple[WindowResult, ...]:
-    return tuple(sorted(results, key=lambda result: result.window.index))
+def _hear_again(
+    first: WindowResult, member: WindowAudio, task: DecodeTask, recognizer: Recognizer
+) -> Iterator[WindowResult]:
+    """Decode a window again until it is without complaint; yield the best so far each time."""
+    hearings = [first]
+    for hearing in other_hearings(prompted=bool(first.prompt.token_ids)):
+        bias = replace(member.bias, terms=())
+        settings = replace(
+            task.settings,
+            initial_prompt="",
+            beam_size=hearing.beam_size or task.settings.beam_size,
+            repetition_penalty=hearing.repetition_penalty,
+            no_repeat_ngram=hearing.no_repeat_ngram,
+        )
+        ((again,),) = recognizer.decode([replace(member, bias=bias)], settings, task.chunk.chunk_id)
+        remark = f"{complaint(first)}: decoded again {hearing.how}"
+        hearings.append(replace(again, remarks=(remark,)))
+        best = hearings[best_hearing(hearings)]
+        if best is first:
+            best = replace(first, remarks=(f"{complaint(first)}: no other hearing was better",))
+        yield best
+        if complaint(best) is None:
+            return
 
 
 def read_window(spool: Path, window: Window) -> Pcm:
@@ -146,4 +177,4 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    serve(Lifeline())

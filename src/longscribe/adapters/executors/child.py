@@ -9,9 +9,10 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 from longscribe.worker.messages import (
     FROM_CHILD,
@@ -24,6 +25,12 @@ from longscribe.worker.messages import (
 
 GRACE_SECONDS = 5.0
 """How long a child whose stream has ended may take to be gone."""
+DUMP_SECONDS = 2.0
+"""How long a hanging child may take to write its stacks."""
+TERM_SECONDS = 1.0
+"""How long it may then take to obey SIGTERM."""
+STACKS = signal.SIGUSR1
+"""The signal on which a child writes the stacks of its threads (`worker/lifeline.py`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +47,43 @@ class ExitReport:
     signal: int | None
     exit_code: int | None
 
-    @property
-    def signal_name(self) -> str | None:
-        return signal.Signals(self.signal).name if self.signal is not None else None
-
     def __str__(self) -> str:
-        return self.signal_name or f"exit status {self.exit_code}"
+        if self.signal is not None:
+            return signal.Signals(self.signal).name
+        return f"exit status {self.exit_code}"
+
+
+class Child(Protocol):
+    """A child of the supervisor: a process, or with isolation off a thread."""
+
+    log: Path
+
+    @property
+    def pid(self) -> int: ...
+
+    def send(self, message: ToChildMessage) -> None:
+        """Send a message. A child that is gone does not hear it; `Ended` tells."""
+        ...
+
+    def reap(self) -> ExitReport:
+        """Wait for a child whose stream has ended; kill it if it lingers."""
+        ...
+
+    def put_down(self) -> None:
+        """End a hanging child: stacks into its log, a polite signal, then the hard one."""
+        ...
+
+    def kill(self) -> None:
+        """End the child and all it may have started, now."""
+        ...
+
+
+Inbox = queue.SimpleQueue[tuple[Child, FromChildMessage | Ended]]
+"""What the children of one supervisor send, in the order in which it came."""
 
 
 class ChildProcess:
-    """One child in a process group of its own. What it sends lands in `inbox`.
+    """A child in a process group of its own. What it sends lands in `inbox`.
 
     Args:
         module: run as `python -m module`.
@@ -58,12 +92,7 @@ class ChildProcess:
 
     """
 
-    def __init__(
-        self,
-        module: str,
-        inbox: queue.SimpleQueue[tuple[ChildProcess, FromChildMessage | Ended]],
-        log: Path,
-    ) -> None:
+    def __init__(self, module: str, inbox: Inbox, log: Path) -> None:
         self.log = log
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
@@ -81,17 +110,19 @@ class ChildProcess:
             sends=TO_CHILD,
             receives=FROM_CHILD,
         )
-        threading.Thread(
+        self._listener = threading.Thread(
             target=self._listen, args=(inbox,), name=f"listen-{self.pid}", daemon=True
-        ).start()
+        )
+        self._listener.start()
+        # Written by a thread: a child that does not read must not stop the supervisor.
+        self._outbox: queue.SimpleQueue[ToChildMessage | None] = queue.SimpleQueue()
+        threading.Thread(target=self._speak, name=f"speak-{self.pid}", daemon=True).start()
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
-    def _listen(
-        self, inbox: queue.SimpleQueue[tuple[ChildProcess, FromChildMessage | Ended]]
-    ) -> None:
+    def _listen(self, inbox: Inbox) -> None:
         garbage = None
         try:
             while (message := self._channel.receive()) is not None:
@@ -103,32 +134,74 @@ class ChildProcess:
         inbox.put((self, Ended(garbage=garbage)))
 
     def send(self, message: ToChildMessage) -> None:
-        """Send a message. A child that is gone does not hear it; `Ended` tells."""
-        with contextlib.suppress(OSError):
-            self._channel.send(message)
+        self._outbox.put(message)
+
+    def _speak(self) -> None:
+        while (message := self._outbox.get()) is not None:
+            with contextlib.suppress(OSError, ValueError):  # `Ended` will tell
+                self._channel.send(message)
 
     def reap(self) -> ExitReport:
-        """Wait for a child whose stream has ended; kill it if it lingers."""
-        try:
-            code = self._process.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            code = self._process.wait()
+        if not self._gone_within(GRACE_SECONDS):
+            self._signal_group(signal.SIGKILL)
+        # While the child is not reaped its group's number can't be given to anyone else:
+        # the moment to end what it may have left behind.
+        self._gone_within(GRACE_SECONDS)
+        self._signal_group(signal.SIGKILL)
+        code = self._process.wait()
+        self._outbox.put(None)
+        self._listener.join()
         self._channel.close()
-        # It may have left children of its own in its group.
-        self._kill_group()
         if code < 0:
             return ExitReport(signal=-code, exit_code=None)
         return ExitReport(signal=None, exit_code=code)
 
-    def kill(self) -> None:
-        """End the child and its whole process group, now."""
-        self._kill_group()
-        self._process.kill()
+    def put_down(self) -> None:
+        size = self._log_size()
+        self._signal_group(signal.SIGCONT)  # a stopped child can't write its stacks
+        self._signal(STACKS)
+        until = time.monotonic() + DUMP_SECONDS
+        while self._log_size() == size and time.monotonic() < until:
+            time.sleep(0.02)
+        time.sleep(0.1)  # the rest of the stacks
+        self._signal_group(signal.SIGTERM)
+        self._gone_within(TERM_SECONDS)
+        self._signal_group(signal.SIGKILL)
 
-    def _kill_group(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+    def kill(self) -> None:
+        self._signal_group(signal.SIGKILL)
+
+    def _gone_within(self, seconds: float) -> bool:
+        """Wait until the child has ended, without reaping it; tell whether it has."""
+        if self._process.returncode is not None:
+            return True
+        until = time.monotonic() + seconds
+        pause = 0.001
+        while not self._has_ended():
+            if time.monotonic() > until:
+                return False
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
+        return True
+
+    def _has_ended(self) -> bool:
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13
+            return self._process.poll() is not None
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self.pid, flags) is not None
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
+
+    def _log_size(self) -> int:
+        return self.log.stat().st_size if self.log.exists() else 0
 
 
 def _environment() -> dict[str, str]:

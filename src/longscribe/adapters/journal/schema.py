@@ -31,11 +31,13 @@ TABLES = (
     # Plans whose recording was read to its end.
     "CREATE TABLE recording (plan TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE language (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
-    # Tries at a result, by the result's key. `failure` is null while one runs, when it
-    # was cut short, and when it succeeded (then `result` has a row).
+    # Tries at a result, by the result's key; `task` is what the worker was told. `failure`
+    # is null while one runs, when it was cut short, and when it succeeded (then `result`
+    # has a row).
     """
     CREATE TABLE attempt (
-        id INTEGER PRIMARY KEY, key TEXT NOT NULL, number INTEGER NOT NULL, failure TEXT
+        id INTEGER PRIMARY KEY, key TEXT NOT NULL, label TEXT NOT NULL,
+        number INTEGER NOT NULL, task TEXT NOT NULL, failure TEXT
     )
     """,
     "CREATE INDEX attempt_by_key ON attempt (key)",

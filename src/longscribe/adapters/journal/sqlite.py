@@ -20,7 +20,7 @@ from pydantic import Field, TypeAdapter
 from longscribe.adapters.journal.schema import APPLICATION_ID, LEDGER, TABLES, VERSION
 from longscribe.errors import JournalError, StorageError
 from longscribe.events import AttemptStarted, JobEvent
-from longscribe.ports import PlannedChunk, StoredPlan
+from longscribe.ports import DecodeTask, PlannedChunk, StoredPlan
 from longscribe.types import Chunk, ChunkFailure, ChunkResult, Gap, LanguageGuess, Recording
 
 EVENT: TypeAdapter[JobEvent] = TypeAdapter(Annotated[JobEvent, Field(discriminator="type")])
@@ -30,6 +30,7 @@ _LANGUAGE: TypeAdapter[LanguageGuess] = TypeAdapter(LanguageGuess)
 _RESULT: TypeAdapter[ChunkResult] = TypeAdapter(ChunkResult)
 _FAILURE: TypeAdapter[ChunkFailure] = TypeAdapter(ChunkFailure)
 _GAP: TypeAdapter[Gap] = TypeAdapter(Gap)
+_TASK: TypeAdapter[DecodeTask] = TypeAdapter(DecodeTask)
 
 
 class SqliteJournal:
@@ -141,10 +142,12 @@ class SqliteJournal:
 
     # --- chunks ---
 
-    def start_attempt(self, key: str, event: AttemptStarted) -> AttemptStarted:
+    def start_attempt(self, key: str, task: DecodeTask, event: AttemptStarted) -> AttemptStarted:
+        body = _TASK.dump_json(task).decode()
         with self._transaction() as db:
             db.execute(
-                "INSERT INTO attempt (key, number) VALUES (?, ?)", (key, event.attempt.number)
+                "INSERT INTO attempt (key, number, label, task) VALUES (?, ?, ?, ?)",
+                (key, event.attempt.number, event.attempt.label, body),
             )
             _add_event(db, event)
         return event
@@ -298,9 +301,15 @@ def dump(db: sqlite3.Connection) -> dict[str, Any]:
         "plan": bodies("SELECT plan, audio, body FROM chunk ORDER BY plan, chunk_id"),
         "languages": bodies("SELECT key, body FROM language"),
         "attempts": [
-            {"key": key, "number": number, "failure": json.loads(failure) if failure else None}
-            for key, number, failure in db.execute(
-                "SELECT key, number, failure FROM attempt ORDER BY id"
+            {
+                "key": key,
+                "label": label,
+                "number": number,
+                "failure": json.loads(failure) if failure else None,
+                "task": json.loads(task),
+            }
+            for key, label, number, failure, task in db.execute(
+                "SELECT key, label, number, failure, task FROM attempt ORDER BY id"
             )
         ],
         "results": bodies("SELECT key, body FROM result ORDER BY rowid"),

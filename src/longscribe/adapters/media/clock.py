@@ -76,7 +76,8 @@ class MediaClock:
 
     Args:
         origin: the container time that a player shows as 0; None takes the first frame's.
-        declared_end: end of the track by its header, in seconds from `origin`.
+        declared_end: end of the track by its header, in seconds from `origin`; None if
+            nothing vouches for it, and then no gap beyond `MOST_GAP` is believed.
 
     """
 

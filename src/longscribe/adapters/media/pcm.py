@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     Mono = npt.NDArray[np.float32]
     """One channel, shape (n,), full scale ±1."""
 
-_BLOCK = SAMPLE_RATE
-"""Most samples handed to libswresample at once."""
-
 _WEIGHTS = {"FC": 2.0, "FL": 1.0, "FR": 1.0, "FLC": 1.0, "FRC": 1.0, "DL": 1.0, "DR": 1.0}
 _SURROUND_WEIGHT = 0.5
 _SILENT = ("LFE", "LFE2")
@@ -79,7 +76,7 @@ def _weighted(samples: npt.NDArray[Any], weights: tuple[float, ...], kind: str) 
             mono += (channel.astype(np.float32) - _ZERO.get(kind, np.float32(0))) * np.float32(
                 weight / scale
             )
-    if kind in ("flt", "dbl"):
+    if not np.isfinite(mono.sum()):
         np.nan_to_num(mono, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     return mono
 
@@ -113,35 +110,49 @@ class Resampler:
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
+        self._waiting: list[Mono] = []
+        self._waiting_length = 0
         self._taken = 0
         self._given = 0
         self._swr = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
 
-    def feed(self, mono: Mono) -> Pcm:
-        """Take more audio, return what can be told so far."""
+    def feed(self, mono: Mono) -> None:
+        """Take more audio."""
+        self._waiting.append(mono)
+        self._waiting_length += len(mono)
+
+    @property
+    def ready(self) -> bool:
+        """Whether enough is waiting to be worth a call of libswresample (half a second)."""
+        return self._waiting_length >= self.rate // 2
+
+    def take(self) -> Pcm:
+        """Return what can be told so far; libswresample still holds some back."""
+        mono = np.concatenate([np.zeros(0, dtype=np.float32), *self._waiting])
+        self._waiting.clear()
+        self._waiting_length = 0
         self._taken += len(mono)
-        if self.rate == SAMPLE_RATE:
-            return self._count(_quantised(mono))
-        parts = [self._convert(mono[at : at + _BLOCK]) for at in range(0, len(mono), _BLOCK)]
-        return self._count(np.concatenate(parts) if parts else np.zeros(0, dtype=np.int16))
+        pcm = _quantised(mono) if self.rate == SAMPLE_RATE else self._convert(mono)
+        self._given += len(pcm)
+        return pcm
 
     def flush(self) -> Pcm:
         """Return the rest: in all, exactly as long as what was fed."""
-        tail = np.zeros(0, dtype=np.int16)
-        if self.rate != SAMPLE_RATE and self._taken:
-            tail = _joined(self._swr.resample(None))
+        rest = self.take()
         owed = round(self._taken * SAMPLE_RATE / self.rate) - self._given
-        tail = tail[: max(0, owed)]
-        return self._count(np.pad(tail, (0, max(0, owed - len(tail)))))
+        tail = np.zeros(0, dtype=np.int16)
+        if self.rate != SAMPLE_RATE:
+            tail = _joined(self._swr.resample(None))[:owed]
+        return np.concatenate((rest, np.pad(tail, (0, owed - len(tail)))))
 
     def _convert(self, mono: Mono) -> Pcm:
-        frame = av.AudioFrame.from_ndarray(mono.reshape(1, -1), format="flt", layout="mono")
-        frame.sample_rate = self.rate
-        return _joined(self._swr.resample(frame))
-
-    def _count(self, pcm: Pcm) -> Pcm:
-        self._given += len(pcm)
-        return pcm
+        frames: list[AudioFrame] = []
+        for at in range(0, len(mono), self.rate):
+            piece = mono[at : at + self.rate].reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(piece, format="flt", layout="mono")
+            frame.sample_rate = self.rate
+            frames += self._swr.resample(frame)
+        return _joined(frames)
 
 
 def _joined(frames: list[AudioFrame]) -> Pcm:

@@ -6,7 +6,6 @@ The way of a frame: `_packets` → `_decoded` (errors become `_Damage`) → `_pl
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -36,10 +35,8 @@ if TYPE_CHECKING:
     from longscribe.adapters.media.pcm import Mono
     from longscribe.ports import Pcm
 
-_SMALL_BLOCK = SAMPLE_RATE // 2
-"""Samples gathered before a block is handed on."""
-_LARGE_BLOCK = SAMPLE_RATE
-"""Most samples in one block."""
+_LONGEST_BLOCK = SAMPLE_RATE
+"""Samples."""
 _MOST_HELD = 512
 """Most frames held back: enough for `LOOKAHEAD` in the shortest frames there are (2.5 ms)."""
 _MOST_READ_ERRORS = 100
@@ -63,17 +60,13 @@ def open_media(path: Path, audio_track: int | None) -> PyAVReader:
     """
     av.logging.set_level(None)  # what matters arrives as exceptions, with a position
     _check_file(path)
-    with _translated(path):
-        # `file:` keeps a name such as `12:30 call.mp3` from being read as a protocol.
-        container = av.open(f"file:{path}", metadata_errors="replace")
-        try:
-            if not container.streams:
-                raise _unreadable(path, "it holds no track at all")
-            stream, number = tracks.choose(container, audio_track, path)
-            return PyAVReader(path, container, stream, number)
-        except BaseException:
-            container.close()
-            raise
+    container = _container(path)
+    try:
+        stream, number = tracks.choose(container, audio_track, path)
+        return PyAVReader(path, container, stream, number)
+    except BaseException:
+        container.close()
+        raise
 
 
 class PyAVReader:
@@ -90,7 +83,9 @@ class PyAVReader:
         self._stream = stream
         self._length = tracks.declared_length(container, stream, path)
         self._info = _describe(container, stream, number, self._length)
-        self._clock = MediaClock(origin=tracks.origin(container), declared_end=self._length.seconds)
+        # A length that libav took from the timestamps can't vouch for them.
+        declared = self._length.seconds if self._length.exact else None
+        self._clock = MediaClock(origin=tracks.origin(container), declared_end=declared)
         self._problems = ProblemLog()
         self._others_end = 0.0
         """How far the other tracks reached, in seconds of the container's time."""
@@ -108,14 +103,9 @@ class PyAVReader:
             MediaError: the track ended without one sample.
 
         """
-        gathered: list[Pcm] = []
         for pcm in self._resampled():
-            gathered.append(pcm)
-            if not len(pcm) or sum(map(len, gathered)) >= _SMALL_BLOCK:
-                yield from _cut(np.concatenate(gathered))
-                gathered.clear()
-        if gathered:
-            yield from _cut(np.concatenate(gathered))
+            for at in range(0, max(1, len(pcm)), _LONGEST_BLOCK):
+                yield pcm[at : at + _LONGEST_BLOCK]
         self._finish()
 
     def problems(self) -> list[tuple[int, str]]:
@@ -145,7 +135,9 @@ class PyAVReader:
                 if resampler is not None:
                     yield resampler.flush()
                 resampler = Resampler(piece.rate)
-            yield resampler.feed(piece.mono)
+            resampler.feed(piece.mono)
+            if resampler.ready:
+                yield resampler.take()
         if resampler is not None:
             yield resampler.flush()
 
@@ -176,8 +168,6 @@ class PyAVReader:
                 continue
             try:
                 frames = packet.decode()
-            except MemoryError:
-                raise
             except FFmpegError as error:
                 yield _Damage(f"damaged audio was passed over ({_reason(error)})")
                 continue
@@ -198,14 +188,16 @@ class PyAVReader:
                         yield cast("Packet[AudioStream]", packet)
                     elif packet.pts is not None:
                         self._others_end = float(packet.pts * packet.time_base)
-            except MemoryError:
-                raise
             except FFmpegError as error:
                 failures += 1
                 if failures == _MOST_READ_ERRORS:
                     yield _Damage(f"the file can't be read beyond this point ({_reason(error)})")
                     return
                 yield _Damage(f"a damaged part of the file was passed over ({_reason(error)})")
+            except IndexError:
+                # A stream appeared in mid-file (MPEG-TS), and PyAV 18.1 trips over it
+                # while it flushes the decoders; ours has been flushed before.
+                return
             else:
                 return
 
@@ -299,12 +291,6 @@ def _with_following(
         yield first()
 
 
-def _cut(pcm: Pcm) -> Iterator[Pcm]:
-    """Yield `pcm` in blocks of at most `_LARGE_BLOCK`; at least one, which may be empty."""
-    for at in range(0, max(1, len(pcm)), _LARGE_BLOCK):
-        yield pcm[at : at + _LARGE_BLOCK]
-
-
 def _describe(
     container: InputContainer, stream: AudioStream, number: int, length: tracks.Length
 ) -> MediaInfo:
@@ -343,15 +329,17 @@ def _check_file(path: Path) -> None:
         raise MediaError(f"{path} is empty (0 bytes).", "Copy or download it again.")
 
 
-@contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn libav's failures to open a file into ours."""
+def _container(path: Path) -> InputContainer:
+    """Open the file with libav, turning its errors into ours."""
     try:
-        yield
-    except MemoryError:
-        raise
+        # `file:` keeps a name such as `12:30 call.mp3` from being read as a protocol.
+        container = av.open(f"file:{path}", metadata_errors="replace")
     except (FFmpegError, OSError) as error:
         raise _unreadable(path, _reason(error)) from error
+    if not container.streams:
+        container.close()
+        raise _unreadable(path, "it holds no track at all")
+    return container
 
 
 def _unreadable(path: Path, reason: str) -> MediaError:

@@ -61,7 +61,7 @@ def choose(container: InputContainer, wanted: int | None, path: Path) -> tuple[A
             "Convert it with the program that made it"
             + (", or choose another --audio-track." if len(audio) > 1 else "."),
         )
-    if stream.codec_context.codec_tag in _ENCRYPTED_TAGS:
+    if _tag(stream) in _ENCRYPTED_TAGS:
         raise MediaError(
             f"audio track {number} of {path} is encrypted (DRM).",
             "Use a copy without copy protection.",
@@ -120,6 +120,14 @@ def _default(audio: tuple[AudioStream, ...]) -> int:
         if stream.disposition & Disposition.default:
             return number
     return 0
+
+
+def _tag(stream: AudioStream) -> str:
+    """Return the container's four-letter code for the codec."""
+    try:
+        return stream.codec_context.codec_tag
+    except UnicodeDecodeError:  # in a damaged file
+        return ""
 
 
 def _inventory(container: InputContainer) -> str:

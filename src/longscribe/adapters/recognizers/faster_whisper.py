@@ -220,6 +220,8 @@ class FasterWhisperRecognizer:
             encoded,
             [prompt_ids(prompt, tokenizer) for prompt in prompts],
             beam_size=settings.beam_size,
+            repetition_penalty=settings.repetition_penalty,
+            no_repeat_ngram_size=settings.no_repeat_ngram,
             max_length=MAX_LENGTH,
             suppress_blank=True,
             suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),

@@ -112,7 +112,7 @@ _EXPLANATIONS: dict[int, tuple[type[LongscribeError], str, str]] = {
     errno.EPERM: (OutputError, "the system does not permit it", _ELSEWHERE),
     errno.ENOENT: (OutputError, "its folder does not exist", _ELSEWHERE),
     errno.ENOTDIR: (OutputError, "a file stands where its folder should be", _ELSEWHERE),
-    errno.EEXIST: (OutputError, "a file stands where its folder should be", _ELSEWHERE),
+    errno.EEXIST: (OutputError, "another run is writing it", "Wait for that run to end."),
     errno.EISDIR: (OutputError, "a folder of that name is in the way", "Rename or remove it."),
     errno.ENOTEMPTY: (OutputError, "a folder of that name is in the way", "Rename or remove it."),
     errno.ENAMETOOLONG: (OutputError, "the name is too long", "Rename the media file."),

@@ -1,0 +1,60 @@
+"""How long to wait for a sign of progress before a child is taken to hang.
+
+Progress, not liveness: a heartbeat thread goes on beating while native code
+hangs, so only finished work counts. The allowance comes from the measured speed.
+Time is counted while we are watching: a clock set back or forward does not
+matter (the clock is monotonic), nor does a laptop that slept or a supervisor that
+was stopped, since a long step between two looks counts as a short one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from longscribe.config import DeadlineSettings
+
+LONGEST_STEP = 3.0
+"""Seconds. More than this between two looks means that we ourselves were not running."""
+REMEMBERED = 8
+"""Batches whose speed counts."""
+
+
+@dataclass(kw_only=True)
+class Stopwatch:
+    """Adds up the time in which we were watching."""
+
+    watched: float = 0.0
+    """Seconds."""
+    _last: float | None = None
+
+    def look(self, now: float) -> float:
+        """Take the monotonic time `now`; return the seconds watched so far."""
+        if self._last is not None:
+            self.watched += min(max(now - self._last, 0.0), LONGEST_STEP)
+        self._last = now
+        return self.watched
+
+
+@dataclass(kw_only=True)
+class Pace:
+    """The speed of decoding, in seconds a window: an encoder pass costs the same for any length."""
+
+    settings: DeadlineSettings
+    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+
+    def record(self, windows: int, seconds: float) -> None:
+        """Note that `windows` took `seconds`."""
+        if windows > 0:
+            self._recent.append(seconds / windows)
+
+    def expected(self, windows: int) -> float | None:
+        """Return the seconds that `windows` may take, by the slowest of the recent batches."""
+        return windows * max(self._recent) if self._recent else None
+
+    def allowance(self, windows: int) -> float:
+        """Return how many seconds without progress are tolerated."""
+        expected = self.expected(windows)
+        if expected is None:
+            return max(self.settings.floor, self.settings.first)
+        return max(self.settings.floor, self.settings.factor * expected)
