@@ -16,14 +16,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from longscribe import wiring
-from longscribe.adapters.journal.sqlite import SqliteJournal
 from longscribe.config import Options
 from longscribe.core.bias.glossary import parse_glossary
-from longscribe.errors import GlossaryError, JobError, LongscribeError, MediaError, UsageError
-from longscribe.events import JobEvent, RunFailed, RunInterrupted, RunStarted
+from longscribe.errors import (
+    GlossaryError,
+    LongscribeError,
+    MediaError,
+    StorageError,
+    UsageError,
+)
+from longscribe.events import JobEvent, RunFailed, RunInterrupted
 from longscribe.fingerprint import fingerprint_file
 from longscribe.job import Job
 from longscribe.pipeline import run_job
+from longscribe.reading import latest_run
 from longscribe.run_state import RunState
 from longscribe.types import Glossary, Transcript
 
@@ -44,7 +50,6 @@ def transcribe(media: str | Path, options: Options | None = None) -> Transcript:
         ModelError, RecognizerError, WorkerStartError: the engine can't do it.
         JobError: the job folder is in use, damaged or of another version.
         StorageError: the disk is full or fails.
-
     """
     with _opened(Path(media), options or Options.build()) as run:
         for _ in _run(run):
@@ -68,7 +73,6 @@ def events(media: str | Path, options: Options | None = None) -> Generator[JobEv
 
     Raises:
         As `transcribe`, at the first `next()` or later.
-
     """
     with _opened(Path(media), options or Options.build()) as run:
         yield from _run(run)
@@ -80,18 +84,9 @@ def resume(job_dir: str | Path) -> Transcript:
     Raises:
         JobError: there is no job.
         As `transcribe` otherwise.
-
     """
-    database = Path(job_dir) / "job.db"
-    if not database.is_file():
-        raise JobError(f"There is no job in {job_dir}.", "Expected a folder that holds job.db.")
-    journal = SqliteJournal(database)
-    starts = [event for _, event in journal.events() if isinstance(event, RunStarted)]
-    journal.close()
-    if not starts:
-        raise JobError(f"The job in {job_dir} was never started.", "Transcribe the media again.")
-    options = Options.model_validate_json(starts[-1].settings)
-    return transcribe(starts[-1].media, options.model_copy(update={"job_dir": Path(job_dir)}))
+    start, options = latest_run(Path(job_dir))
+    return transcribe(start.media, options)
 
 
 def load_glossary(path: Path | None) -> Glossary:
@@ -99,7 +94,6 @@ def load_glossary(path: Path | None) -> Glossary:
 
     Raises:
         GlossaryError: it can't be read, or a line is wrong.
-
     """
     if path is None:
         return Glossary()
@@ -130,9 +124,10 @@ def _opened(media: Path, options: Options) -> Iterator[RunState]:
         glossary=glossary,
         reader=wiring.MEDIA_READER,
         detector=wiring.SPEECH_DETECTOR,
+        notices=wiring.notices(folder, options),
     )
     with folder.locked():
-        tools = wiring.tools(job, folder, files, model)
+        tools = wiring.tools(job, folder, files)
         try:
             yield RunState(job=job, tools=tools)
         finally:
@@ -149,10 +144,25 @@ def _run(run: RunState) -> Generator[JobEvent]:
         with contextlib.suppress(LongscribeError):
             run.tools.journal.record(RunInterrupted())
         raise
+    except OSError as error:
+        raise _failed(run, _storage_error(error)) from error
     except LongscribeError as error:
-        with contextlib.suppress(LongscribeError):
-            run.tools.journal.record(RunFailed(slug=error.slug, message=str(error)))
-        raise
+        raise _failed(run, error) from error.__cause__
+
+
+def _failed(run: RunState, error: LongscribeError) -> LongscribeError:
+    """Note in the journal why the run ended, if it still takes notes."""
+    with contextlib.suppress(LongscribeError):
+        run.tools.journal.record(RunFailed(slug=error.slug, message=str(error)))
+    return error
+
+
+def _storage_error(error: OSError) -> StorageError:
+    where = f" ({error.filename})" if error.filename else ""
+    return StorageError(
+        f"The system says: {error.strerror or error}{where}.",
+        "What is done is kept: when that is mended, run the same command again to go on.",
+    )
 
 
 def _fingerprint(media: Path) -> str:
@@ -161,7 +171,6 @@ def _fingerprint(media: Path) -> str:
     Raises:
         UsageError: there is no such file.
         MediaError: it can't be read or is empty.
-
     """
     if media.is_dir():
         raise UsageError(f"{media} is a directory.", "Give media files.")

@@ -163,7 +163,6 @@ class Options(BaseSettings):
 
     Raises:
         UsageError: from `Options.build`, naming each bad value.
-
     """
 
     model_config = SettingsConfigDict(
@@ -222,7 +221,6 @@ class Options(BaseSettings):
 
         Raises:
             UsageError: a value is out of range, of the wrong kind or unknown.
-
         """
         try:
             return cls(**{name: value for name, value in values.items() if value is not None})

@@ -27,7 +27,6 @@ class LongscribeError(Exception):
     Args:
         found: what was found, and what was expected where that isn't plain.
         remedy: what to do next; empty when there is nothing sensible to say.
-
     """
 
     slug: ClassVar[str] = "error"

@@ -40,6 +40,14 @@ class RunStarted(_Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Notice(_Event):
+    """Something about this run that the user should know."""
+
+    type: Literal["notice"] = "notice"
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class MediaOpened(_Event):
     type: Literal["media_opened"] = "media_opened"
     info: MediaInfo
@@ -188,6 +196,7 @@ class RunFailed(_Event):
 
 JobEvent = (
     RunStarted
+    | Notice
     | MediaOpened
     | MediaProblem
     | AudioRead

@@ -20,7 +20,6 @@ def fingerprint_file(path: Path) -> str:
 
     Raises:
         OSError: the file can't be read.
-
     """
     size = path.stat().st_size
     digest = hashlib.blake2b(str(size).encode(), digest_size=16)

@@ -26,6 +26,8 @@ class Job:
     """`package.module:attribute` of the `MediaReaderFactory`."""
     detector: str
     """`package.module:attribute` of the `SpeechDetectorFactory`."""
+    notices: tuple[str, ...]
+    """What the user should know about how this run is done."""
 
 
 class Spool(Protocol):

@@ -45,9 +45,8 @@ def run_job(run: RunState) -> Iterator[JobEvent]:
 
     Raises:
         LongscribeError: what no retry can cure.
-
     """
-    yield run.begin()
+    yield from run.begin()
     if run.recall_plan():
         yield from _settle(run)
     else:
@@ -61,7 +60,8 @@ def run_job(run: RunState) -> Iterator[JobEvent]:
         run.check_progress()
         if run.unwritten:
             yield run.write_outputs()
-    yield run.write_outputs()
+    if run.unwritten:
+        yield run.write_outputs()
     yield from _finish(run)
 
 

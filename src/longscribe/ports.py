@@ -86,7 +86,6 @@ class MediaReaderFactory(Protocol):
         Raises:
             UsageError: there is no such file or track.
             MediaError: the file holds no audio that can be read.
-
         """
         ...
 
@@ -313,7 +312,6 @@ class Executor(Protocol):
         Raises:
             MediaError, UsageError: the reader can't read the file.
             ModelError, RecognizerError, WorkerStartError: no worker can start.
-
         """
         ...
 

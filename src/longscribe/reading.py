@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from longscribe.adapters.journal.sqlite import check, connect, dump, read_events, translate
+from longscribe.adapters.journal.sqlite import (
+    check,
+    connect,
+    dump,
+    latest_task,
+    read_events,
+    translate,
+)
+from longscribe.config import Options
 from longscribe.errors import JobError
 from longscribe.events import (
     AttemptFailed,
@@ -28,6 +36,7 @@ from longscribe.events import (
     RunInterrupted,
     RunStarted,
 )
+from longscribe.ports import DecodeTask
 from longscribe.types import Gap, Span
 
 
@@ -41,6 +50,10 @@ class JournalReader:
         """Yield (UTC time, event) in order."""
         return read_events(self._db)
 
+    def task(self, label: str) -> DecodeTask | None:
+        """Return what a worker was told at the latest attempt at `label`."""
+        return latest_task(self._db, label)
+
     def dump(self) -> dict[str, Any]:
         """Return everything the journal holds, as plain values for JSON."""
         return dump(self._db)
@@ -53,7 +66,6 @@ def open_journal(job: Path) -> Iterator[JournalReader]:
     Raises:
         JobError: there is none.
         JournalError: it is damaged or of another version.
-
     """
     database = job / "job.db"
     if not database.is_file():
@@ -67,6 +79,20 @@ def open_journal(job: Path) -> Iterator[JournalReader]:
         db.close()
     except sqlite3.Error as error:
         raise translate(error, database) from error
+
+
+def latest_run(job: Path) -> tuple[RunStarted, Options]:
+    """Return how the latest run of a job was started, and its options.
+
+    Raises:
+        JobError: there is no job in that folder, or it was never started.
+    """
+    with open_journal(job) as journal:
+        starts = [event for _, event in journal.events() if isinstance(event, RunStarted)]
+    if not starts:
+        raise JobError(f"The job in {job} was never started.", "Transcribe the media again.")
+    options = Options.model_validate_json(starts[-1].settings)
+    return starts[-1], options.model_copy(update={"job_dir": job})
 
 
 @dataclass(kw_only=True)

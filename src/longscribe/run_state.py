@@ -34,6 +34,7 @@ from longscribe.events import (
     GapDeclared,
     JobEvent,
     MediaProblem,
+    Notice,
     OutputsWritten,
     RunStarted,
     WorkerReady,
@@ -105,11 +106,12 @@ class RunState:
 
     # --- beginning and end ---
 
-    def begin(self) -> JobEvent:
+    def begin(self) -> Iterator[JobEvent]:
         """Open the run. Gaps of a run that had finished get another chance."""
         self.tools.journal.reopen_gaps()
         options = self.job.options
-        return self.tools.journal.record(
+        journal = self.tools.journal
+        yield journal.record(
             RunStarted(
                 media=str(self.job.media.absolute()),
                 model=options.model,
@@ -117,6 +119,8 @@ class RunState:
                 settings=options.model_dump_json(),
             )
         )
+        for notice in self.job.notices:
+            yield journal.record(Notice(message=notice))
 
     def recall_plan(self) -> bool:
         """Take the plan from the journal if the recording need not be read again."""
@@ -458,7 +462,6 @@ class RunState:
 
         Raises:
             JobError: nothing was reported for `--job-timeout` seconds.
-
         """
         idle = self.tools.executor.watched - self._progress
         limit = self.job.options.retry_settings.job_timeout

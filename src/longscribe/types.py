@@ -202,6 +202,7 @@ class Segment:
 class WindowResult:
     """What one decode window yielded."""
 
+    chunk_id: int
     window: Window
     bias_window_id: int | None
     prompt: Prompt

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from longscribe.adapters.executors.child import ChildProcess
-from longscribe.adapters.executors.supervisor import Supervisor, WorkerRecipe
+from longscribe.adapters.executors.supervisor import StartChild, Supervisor, WorkerRecipe
 from longscribe.adapters.executors.thread import ChildThread
 from longscribe.adapters.journal.folder import JobFolder
 from longscribe.adapters.journal.sqlite import SqliteJournal
@@ -21,7 +21,7 @@ from longscribe.adapters.writers.srt import SrtWriter
 from longscribe.adapters.writers.tsv import TsvWriter
 from longscribe.adapters.writers.txt import TxtWriter
 from longscribe.adapters.writers.vtt import VttWriter
-from longscribe.config import Isolation, Options, OutputFormat
+from longscribe.config import Isolation, Options, OutputFormat, RecognizerSettings
 from longscribe.core.crew import default_workers, threads_each
 from longscribe.core.refusals import demands
 from longscribe.errors import UsageError
@@ -63,7 +63,6 @@ def recognizer(name: str) -> RecognizerEntry:
 
     Raises:
         UsageError: there is none of that name.
-
     """
     if name in RECOGNIZERS:
         return RECOGNIZERS[name]
@@ -102,27 +101,59 @@ def staffed(options: Options) -> Options:
     return options.model_copy(update={"workers": workers, "cpu_threads": threads})
 
 
-def tools(job: Job, folder: JobFolder, files: OutputFiles, model: FoundModel) -> Tools:
-    """Open everything a run works with. The journal is opened last: the caller closes both."""
-    settings = job.options.decode_settings
-    isolated = job.options.isolation is Isolation.ON
-    executor = Supervisor(
-        start_child=ChildProcess if isolated else ChildThread,
+def notices(folder: JobFolder, options: Options) -> tuple[str, ...]:
+    """Return what the user should know about how this run is done."""
+    found = []
+    if options.isolation is Isolation.OFF:
+        found.append(
+            "Isolation is off: a crash of native code ends the program, a hang can't be ended, "
+            "and memory is not given back. What is finished is safe all the same."
+        )
+    if folder.on_network is not None:
+        found.append(
+            f"The job folder lies on a network file system ({folder.on_network}); its locks and "
+            "syncs may not hold there. Give --job-dir a local folder to be safe."
+        )
+    return tuple(found)
+
+
+def supervisor(
+    options: Options,
+    start_child: StartChild,
+    spool: Path,
+    dumps: Path,
+    engine: RecognizerSettings | None = None,
+) -> Supervisor:
+    """Return a supervisor for a recognizer as the options have it, or for another `engine`."""
+    entry = recognizer(options.recognizer)
+    settings = options.decode_settings
+    return Supervisor(
+        start_child=start_child,
         recipe=WorkerRecipe(
-            factory=recognizer(job.options.recognizer).factory,
-            settings=job.options.recognizer_settings,
-            model_path=str(model.path),
-            demands=demands(settings, has_terms=bool(job.glossary.terms)),
+            factory=entry.factory,
+            settings=engine or options.recognizer_settings,
+            model_path=str(entry.find_model(options.model).path),
+            demands=demands(settings, has_terms=options.glossary is not None),
             language=settings.language,
         ),
-        workers=job.options.workers or 1,
-        spool=folder.spool.path,
-        dumps=folder.dumps,
-        deadlines=job.options.deadline_settings,
+        workers=options.workers or 1,
+        spool=spool,
+        dumps=dumps,
+        deadlines=options.deadline_settings,
     )
+
+
+def tools(job: Job, folder: JobFolder, files: OutputFiles) -> Tools:
+    """Open everything a run works with; the caller closes journal and executor."""
+    isolated = job.options.isolation is Isolation.ON
     return Tools(
-        journal=SqliteJournal(folder.database),
-        executor=executor,
+        executor=supervisor(
+            job.options,
+            ChildProcess if isolated else ChildThread,
+            folder.spool.path,
+            folder.dumps,
+        ),
         spool=folder.spool,
         outputs=files,
+        journal=SqliteJournal(folder.database, on_network=folder.on_network is not None),
     )

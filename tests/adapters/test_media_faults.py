@@ -240,7 +240,8 @@ class TestProblemLog:
     [("a.ts", "ac3"), ("a.mp4", "aac"), ("a.mkv", "libopus"), ("a.mp3", "libmp3lame")],
 )
 def test_garbage_anywhere_ends_in_sound_or_a_media_error(tmp_path, name, codec):
-    whole = write(tmp_path / name, Track(sound=SOUND, rate=RATE, codec=codec)).read_bytes()
+    track = Track(sound=bursts(48_000, 2.0, [1.0]), rate=48_000, codec=codec)
+    whole = write(tmp_path / name, track).read_bytes()
     rng = np.random.default_rng(7)
     for _ in range(25):
         content = bytearray(whole)

@@ -54,6 +54,25 @@ class FaultyRecognizer:
         yield from self._real.decode(windows, settings, chunk_id)
 
 
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def _print() -> None:
+    os.write(1, b"a native library says hello\n" * 100)
+    print("so does Python", flush=True)  # noqa: T201
+
+
+FAULTS = {
+    "crash": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "exit": lambda: os._exit(7),
+    "raise": lambda: _raise(ValueError("the beam went astray [in brackets]")),
+    "memory": lambda: _raise(MemoryError("no more")),
+    "print": _print,
+}
+
+
 def _fail(place: str) -> None:
     for fault in os.environ.get("FAULT", "").split():
         kind, _, where = fault.partition(":")
@@ -68,23 +87,12 @@ def _happen(kind: str, place: str) -> None:
             return
         done.touch()
         kind = kind.removeprefix("once-")
-    if kind == "crash":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    elif kind == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    elif kind == "exit":
-        os._exit(7)
-    elif kind == "raise":
-        raise ValueError("the beam went astray [in brackets]")
-    elif kind == "memory":
-        raise MemoryError("no more")
-    elif kind == "print":
-        os.write(1, b"a native library says hello\n" * 100)
-        print("so does Python", flush=True)  # noqa: T201
-    elif kind == "wait":
+    if kind == "wait":
         (_folder() / f"waiting-{place}").touch()
         while not (_folder() / "go").exists():
             time.sleep(0.01)
+    else:
+        FAULTS[kind]()
 
 
 def _folder() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -51,7 +52,7 @@ def test_every_format_is_written_and_valid(with_glossary: Finished) -> None:
         cues = pysubs2.load(str(with_glossary.out / f"short.{extension}"))
         assert len(cues) > 10
         assert all(0 <= cue.start < cue.end <= SHORT_SECONDS * 1000 for cue in cues)
-        assert all(a.end <= b.start for a, b in zip(cues, cues[1:], strict=False))
+        assert all(a.end <= b.start for a, b in itertools.pairwise(cues))
     rows = [line.split("\t") for line in written["tsv"].decode().splitlines()]
     assert rows[0] == ["start", "end", "text"]
     assert all(int(start) <= int(end) for start, end, _ in rows[1:])
@@ -106,8 +107,8 @@ def test_words_have_times_in_order_and_inside_the_media(with_glossary: Finished)
     words = [word for segment in found["segments"] for word in segment["words"]]
     assert "".join(word["word"] for word in words).split() == found["text"].split()
     assert all(0 <= word["start"] <= word["end"] <= found["duration"] for word in words)
-    assert all(a["start"] <= b["start"] for a, b in zip(words, words[1:], strict=False))
-    assert all(a["end"] <= b["end"] for a, b in zip(words, words[1:], strict=False))
+    assert all(a["start"] <= b["start"] for a, b in itertools.pairwise(words))
+    assert all(a["end"] <= b["end"] for a, b in itertools.pairwise(words))
     assert all(0 <= word["probability"] <= 1 for word in words)
 
 
@@ -127,11 +128,11 @@ def test_words_are_where_they_are_spoken(with_glossary: Finished) -> None:
 def test_segments_lie_in_order_inside_text_of_the_coverage(with_glossary: Finished) -> None:
     found = document(with_glossary.out, "short")
     segments, coverage = found["segments"], found["coverage"]
-    assert all(a["end"] <= b["start"] + 0.001 for a, b in zip(segments, segments[1:], strict=False))
+    assert all(a["end"] <= b["start"] + 0.001 for a, b in itertools.pairwise(segments))
     entries = coverage["entries"]
     assert entries[0]["start"] == 0
     assert entries[-1]["end"] == found["duration"] == pytest.approx(SHORT_SECONDS, abs=0.001)
-    assert all(a["end"] == b["start"] for a, b in zip(entries, entries[1:], strict=False))
+    assert all(a["end"] == b["start"] for a, b in itertools.pairwise(entries))
     assert {entry["kind"] for entry in entries} == {"text", "silence"}
     assert sum(coverage["samples"].values()) == round(found["duration"] * 16_000)
     # The sample has 6.7 s without speech at 1:07.

@@ -23,7 +23,6 @@ def transcribe_all(media: list[Path], options: Options, *, verbose: bool, quiet:
 
     Raises:
         UsageError: the files can't be done together with these options.
-
     """
     _check_together(media, options)
     # Messages go to standard error: standard output stays free for pipelines.

@@ -27,7 +27,6 @@ def print_status(job: Path) -> None:
 
     Raises:
         JobError: there is no job in that folder.
-
     """
     with _events(job) as events:
         summary = summarize(events)
@@ -79,7 +78,6 @@ def print_inspection(job: Path, *, as_json: bool) -> None:
 
     Raises:
         JobError: there is no job in that folder.
-
     """
     with open_journal(job) as journal:
         if as_json:

@@ -13,7 +13,8 @@ from rich.markup import escape
 from longscribe import __version__
 from longscribe.cli.batch import EXIT_INTERRUPTED, transcribe_all
 from longscribe.cli.inspecting import print_inspection, print_status
-from longscribe.config import Chunking, Options, OutputFormat, Task
+from longscribe.cli.replaying import print_replay
+from longscribe.config import Chunking, Isolation, Options, OutputFormat, Task
 from longscribe.errors import LongscribeError
 
 app = typer.Typer(
@@ -26,13 +27,8 @@ app = typer.Typer(
 )
 
 _DEFAULTS = Options.model_fields
-_ENGINE, _TEXT, _NAMES, _FILES, _CUTS = (
-    "Engine",
-    "Text",
-    "Names",
-    "Files",
-    "How the recording is cut",
-)
+_ENGINE, _TEXT, _NAMES, _FILES = "Engine", "Text", "Names", "Files"
+_CUTS, _SAFETY = "How the recording is cut", "Safety"
 
 
 def _default(name: str) -> str:
@@ -210,6 +206,47 @@ def transcribe(
             rich_help_panel=_CUTS,
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Workers that decode at the same time. [dim]\\[default: by the device][/dim]",
+            rich_help_panel=_SAFETY,
+        ),
+    ] = None,
+    isolation: Annotated[
+        Isolation | None,
+        typer.Option(
+            help=_help("isolation", "off runs everything in one process: a crash ends it."),
+            rich_help_panel=_SAFETY,
+        ),
+    ] = None,
+    deadline: Annotated[
+        float | None,
+        typer.Option(
+            help=_help("deadline", "Least seconds without progress that count as a hang."),
+            rich_help_panel=_SAFETY,
+        ),
+    ] = None,
+    max_attempts: Annotated[
+        int | None,
+        typer.Option(
+            help=_help("max_attempts", "Most attempts at a chunk."), rich_help_panel=_SAFETY
+        ),
+    ] = None,
+    retry_delay: Annotated[
+        float | None,
+        typer.Option(
+            help=_help("retry_delay", "Seconds before a second attempt, then doubled."),
+            rich_help_panel=_SAFETY,
+        ),
+    ] = None,
+    job_timeout: Annotated[
+        float | None,
+        typer.Option(
+            help=_help("job_timeout", "Seconds without any progress that end the run."),
+            rich_help_panel=_SAFETY,
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say everything that happens.")
     ] = False,
@@ -245,6 +282,15 @@ def inspect(
 ) -> None:
     """Show what the journal of a job holds: its events, in order."""
     print_inspection(job, as_json=as_json)
+
+
+@app.command()
+def replay(
+    job: Annotated[Path, typer.Argument(help="A job folder, <stem>.longscribe.")],
+    chunk: Annotated[str, typer.Argument(help="Chunk, such as 7, or part of one, such as 7.2.")],
+) -> None:
+    """Decode one chunk again in the foreground, as at its latest attempt; for bug reports."""
+    raise typer.Exit(print_replay(job, chunk))
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from longscribe.events import (
     MediaEnded,
     MediaOpened,
     MediaProblem,
+    Notice,
     OutputsWritten,
     RunFinished,
     WorkerReady,
@@ -88,6 +89,8 @@ class Display:
         match event:
             case RunFinished():
                 self._finished(event)
+            case Notice():
+                self._say(f"[yellow]{escape(event.message)}[/yellow]")
             case MediaProblem():
                 self._say(f"[yellow]{clock(event.at)} {escape(event.message)}[/yellow]")
             case AttemptFailed():

@@ -17,7 +17,6 @@ def chunk_entries(chunk: Chunk, heard: Mapping[int, bool]) -> Iterator[CoverageE
     Args:
         chunk: its plan.
         heard: for each window's index, whether it yielded text.
-
     """
     position = chunk.span.start
     for window in chunk.windows:
@@ -97,7 +96,6 @@ def assert_accounted(entries: Sequence[CoverageEntry], duration: int) -> None:
     Raises:
         AssertionError: a sample is unaccounted for or counted twice. A defect of
             Longscribe, never of the input.
-
     """
     position = 0
     for entry in entries:

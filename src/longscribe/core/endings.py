@@ -16,7 +16,6 @@ def missing_tail(read: int, info: MediaInfo, reason: str | None = None) -> Gap |
         read: samples that were read.
         info: what the header said.
         reason: why reading ended there; None when the file simply ended.
-
     """
     if info.duration is None or not (info.duration_is_exact or reason):
         return None

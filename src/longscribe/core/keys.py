@@ -53,7 +53,6 @@ def result_key(
         recognizer: engine and where it runs; the number of threads does not count.
         model: identity of the model's files.
         decoding: settings with the language filled in, and the bias of each window.
-
     """
     settings, biases = decoding
     engine = (recognizer.name, recognizer.device, recognizer.compute_type)

@@ -101,7 +101,6 @@ def next_step(
         failures: how each attempt since then failed.
         can_split: whether there is a pause to split it at.
         max_attempts: no more attempts than this.
-
     """
     step: Step | None = start
     for kind in failures:

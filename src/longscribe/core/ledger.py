@@ -133,7 +133,6 @@ class LedgerView:
         ledger: the state of every chunk.
         load: returns a finished chunk's result.
         expected: length by the media's header, until the true one is known.
-
     """
 
     media: str

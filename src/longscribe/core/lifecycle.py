@@ -40,7 +40,6 @@ def moved(state: ChunkState, to: ChunkState) -> ChunkState:
 
     Raises:
         ValueError: the table does not allow it. A defect of Longscribe.
-
     """
     if to not in ALLOWED[state]:
         raise ValueError(f"a chunk that is {state} can't become {to}")

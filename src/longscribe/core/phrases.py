@@ -40,7 +40,6 @@ def split_phrases(
         timestamp_begin: id of the token for 0.00 s; later times follow it.
         end_of_text: ids from here on that are not timestamps are special, not text.
         length: of the window, in samples. Times past it are drawn back to it.
-
     """
     phrases: list[Phrase] = []
     text: list[int] = []

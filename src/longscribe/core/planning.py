@@ -50,7 +50,6 @@ class ChunkPlanner:
     Args:
         frame: samples a frame.
         whole: keep the file in one chunk (see `one_chunk`).
-
     """
 
     frame: int

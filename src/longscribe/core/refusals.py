@@ -38,7 +38,6 @@ def check_capabilities(
 
     Raises:
         RecognizerError: says what it can't do and which option to leave out.
-
     """
     for demand in needed:
         if not getattr(capabilities, demand):

@@ -12,7 +12,6 @@ def find_factory(name: str) -> object:
 
     Raises:
         RecognizerError: there is nothing, or a library that it needs is missing.
-
     """
     module, _, attribute = name.partition(":")
     try:

@@ -163,7 +163,6 @@ class Channel(Generic[Sent, Received]):
 
         Raises:
             OSError: the other end is gone.
-
         """
         body = self._sends.dump_json(message)
         frame = HEADER.pack(MAGIC, len(body), zlib.crc32(body)) + body
@@ -176,7 +175,6 @@ class Channel(Generic[Sent, Received]):
 
         Raises:
             GarbageError: the bytes are no message, or only a part of one.
-
         """
         header = self._incoming.read(HEADER.size)
         if not header:

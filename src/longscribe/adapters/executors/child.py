@@ -89,7 +89,6 @@ class ChildProcess:
         module: run as `python -m module`.
         inbox: takes (this child, message or `Ended`).
         log: takes the child's standard error.
-
     """
 
     def __init__(self, module: str, inbox: Inbox, log: Path) -> None:

@@ -94,7 +94,6 @@ class Supervisor:
         spool: the file of samples.
         dumps: the folder for what dying children leave behind.
         deadlines: when a child is taken to hang.
-
     """
 
     start_child: StartChild

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from longscribe.errors import JobLockedError, OutputError, StorageError
+import psutil
+
+from longscribe.errors import JobLockedError, LongscribeError, OutputError, StorageError
 
 BYTES_PER_SAMPLE = 2
 
@@ -45,20 +47,12 @@ class JobFolder:
         Raises:
             JobLockedError: another run holds it; names that run.
             OutputError: the folder can't be made or written.
-
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageError(
-                    f"The disk is full: the job folder {self.path} can't be made.", "Make room."
-                ) from error
-            raise OutputError(
-                f"The job folder {self.path} can't be made or written ({error.strerror}).",
-                "Give --job-dir or --output-dir a folder that you can write.",
-            ) from error
+            raise self._unusable(error) from error
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,11 +62,46 @@ class JobFolder:
                     f"The job in {self.path} is being worked on by {holder}.",
                     "Wait for it, or give --job-dir another folder.",
                 ) from None
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            try:
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            except OSError as error:
+                raise self._unusable(error) from error
             yield
         finally:
             os.close(lock)
+
+    def _unusable(self, error: OSError) -> LongscribeError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return StorageError(
+                f"The disk is full: the job folder {self.path} can't be used.",
+                "Make room, or give --job-dir a folder on another disk.",
+            )
+        return OutputError(
+            f"The job folder {self.path} can't be made or written ({error.strerror}).",
+            "Give --job-dir or --output-dir a folder that you can write.",
+        )
+
+    @property
+    def on_network(self) -> str | None:
+        """The kind of network file system that the folder lies on, or None."""
+        kind = file_system(self.path)
+        return kind if kind in NETWORK_FILE_SYSTEMS else None
+
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afpfs", "webdav", "9p", "sshfs"}
+    | {"fuse.sshfs", "fuse.rclone", "fuse.s3fs", "glusterfs", "lustre", "ceph", "beegfs", "afs"}
+)
+"""As Linux and macOS name them."""
+
+
+def file_system(path: Path) -> str:
+    """Return the kind of file system that `path` lies on; empty when it can't be told."""
+    place = path.absolute()
+    mounts = [(Path(part.mountpoint), part.fstype) for part in psutil.disk_partitions(all=True)]
+    around = [(mount, kind) for mount, kind in mounts if place.is_relative_to(mount)]
+    return max(around, key=lambda it: len(it[0].parts), default=(place, ""))[1]
 
 
 @dataclass(frozen=True, kw_only=True)

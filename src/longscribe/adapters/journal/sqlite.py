@@ -36,17 +36,22 @@ _TASK: TypeAdapter[DecodeTask] = TypeAdapter(DecodeTask)
 class SqliteJournal:
     """Fulfils `Journal`. For one process and one thread at a time (the job's lock sees to it).
 
+    Args:
+        path: of `job.db`, made if it is not there.
+        on_network: the file lies on a network file system.
+
     Raises:
         JournalError: the file is damaged, is no journal, or is of another version.
         StorageError: the disk is full or fails.
-
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, on_network: bool) -> None:
         self._path = path
         with self._translated():
             self._db = connect(path)
-            self._db.execute("PRAGMA journal_mode=WAL")
+            # WAL needs memory shared between the processes that have the file open, which a
+            # network file system does not give (sqlite.org/wal.html).
+            self._db.execute(f"PRAGMA journal_mode={'DELETE' if on_network else 'WAL'}")
             self._db.execute("PRAGMA synchronous=FULL")
             self._prepare()
 
@@ -232,7 +237,6 @@ def check(db: sqlite3.Connection, path: Path) -> None:
 
     Raises:
         JournalError: says which, and what to do. The file is left as it is.
-
     """
     elsewhere = "Use another --job-dir, or move it away to start afresh; it is left as it is."
     if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
@@ -282,6 +286,14 @@ def _add_event(db: sqlite3.Connection, event: JobEvent) -> None:
         "INSERT INTO event (at, type, body) VALUES (?, ?, ?)",
         (at, event.type, EVENT.dump_json(event).decode()),
     )
+
+
+def latest_task(db: sqlite3.Connection, label: str) -> DecodeTask | None:
+    """Return what a worker was told at the latest attempt at the chunk, or part, `label`."""
+    row = db.execute(
+        "SELECT task FROM attempt WHERE label = ? ORDER BY id DESC LIMIT 1", (label,)
+    ).fetchone()
+    return None if row is None else _TASK.validate_json(row[0])
 
 
 def dump(db: sqlite3.Connection) -> dict[str, Any]:

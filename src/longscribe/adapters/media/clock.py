@@ -78,7 +78,6 @@ class MediaClock:
         origin: the container time that a player shows as 0; None takes the first frame's.
         declared_end: end of the track by its header, in seconds from `origin`; None if
             nothing vouches for it, and then no gap beyond `MOST_GAP` is believed.
-
     """
 
     def __init__(self, *, origin: float | None, declared_end: float | None) -> None:
@@ -107,7 +106,6 @@ class MediaClock:
         Args:
             stamp: the frame.
             following: the frames after it, for as long as `LOOKAHEAD`.
-
         """
         if stamp.rate != self._rate:
             self._base, self._count, self._rate = self.position, 0, stamp.rate

@@ -56,7 +56,6 @@ def open_media(path: Path, audio_track: int | None) -> PyAVReader:
         UsageError: there is no such file or no such track.
         MediaError: the file holds no audio that can be decoded. A track that turns
             out to hold not one sample raises it at the end of `blocks()`.
-
     """
     av.logging.set_level(None)  # what matters arrives as exceptions, with a position
     _check_file(path)
@@ -101,7 +100,6 @@ class PyAVReader:
 
         Raises:
             MediaError: the track ended without one sample.
-
         """
         for pcm in self._resampled():
             for at in range(0, max(1, len(pcm)), _LONGEST_BLOCK):

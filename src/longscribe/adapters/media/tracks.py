@@ -45,7 +45,6 @@ def choose(container: InputContainer, wanted: int | None, path: Path) -> tuple[A
     Raises:
         UsageError: there is no track `wanted`.
         MediaError: there is no audio track, or the one chosen can't be decoded.
-
     """
     audio = container.streams.audio
     if not audio:

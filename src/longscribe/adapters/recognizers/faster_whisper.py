@@ -68,7 +68,6 @@ def load(settings: RecognizerSettings, model_path: str) -> FasterWhisperRecogniz
     Raises:
         RecognizerError: the device or the compute type can't be had here.
         ModelError: the files are not a model that CTranslate2 can read.
-
     """
     device, _, index = settings.device.partition(":")
     if device == "mps":
@@ -198,6 +197,7 @@ class FasterWhisperRecognizer:
         words = self._align(encoded, members, decoded, tokenizer) if settings.word_times else None
         return tuple(
             WindowResult(
+                chunk_id=chunk_id,
                 window=member.window,
                 bias_window_id=member.bias.bias_window_id,
                 prompt=prompt,

@@ -50,7 +50,6 @@ def find_ct2_model(name: str) -> FoundModel:
         UsageError: no such model is known.
         ModelError: the directory lacks a file, or the model is not on this machine
             and can't be fetched.
-
     """
     path = Path(name).expanduser()
     if path.is_dir():

@@ -42,7 +42,6 @@ class SileroDetector:
     Raises:
         WorkerStartError: onnxruntime isn't installed.
         ModelError: the network's file is missing or damaged.
-
     """
 
     def __init__(self) -> None:

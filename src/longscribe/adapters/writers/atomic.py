@@ -32,7 +32,6 @@ def write_atomically(path: Path, render: Callable[[TextIO], None]) -> None:
         StorageError: the disk is full, fails or is read-only.
         OutputError: the file may not be written, or its folder is gone.
         Exception: whatever else `render` raises.
-
     """
     try:
         _replace(path, render)

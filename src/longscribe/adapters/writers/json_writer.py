@@ -88,12 +88,12 @@ def _word(word: Word) -> _Record:
 def _window(result: WindowResult) -> _Record:
     prompt = result.prompt
     return {
-        # A window knows its chunk only through its segments.
-        "chunk_id": result.segments[0].chunk_id if result.segments else None,
+        "chunk_id": result.chunk_id,
         "index": result.window.index,
         **_times(result.window.span),
         "bias_window_id": result.bias_window_id,
         "prompt": {"terms": prompt.terms, "text": prompt.text, "tokens": prompt.token_ids},
+        "remarks": result.remarks,
     }
 
 

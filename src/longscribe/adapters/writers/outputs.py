@@ -35,7 +35,6 @@ class OutputFiles:
         Raises:
             OutputError: the folder can't be made or written, or a folder is in a file's way.
             StorageError: the disk is full, fails or is read-only.
-
         """
         try:
             self._probe()
@@ -50,7 +49,6 @@ class OutputFiles:
 
         Raises:
             OutputError, StorageError: as `write_atomically`; files before the bad one are new.
-
         """
         for writer in self.writers.values():
             write_atomically(self._path(writer), partial(writer.write, view))

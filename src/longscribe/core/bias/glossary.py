@@ -46,7 +46,6 @@ def parse_glossary(data: bytes, name: str) -> Glossary:
 
     Raises:
         GlossaryError: with file and line, what was found and what was expected.
-
     """
     try:
         text = data.decode("utf-8-sig")

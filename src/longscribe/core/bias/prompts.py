@@ -53,7 +53,6 @@ def fit_prompt(
             it gives way to the terms and loses its beginning first.
         budget: most tokens.
         encode: text to token ids.
-
     """
     chosen: list[str] = []
     tokens: Sequence[int] = ()

@@ -1,0 +1,105 @@
+"""Replaying one chunk in the foreground, for bug reports and debuggers."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from longscribe import wiring
+from longscribe.adapters.executors.child import ChildProcess
+from longscribe.adapters.executors.supervisor import Supervisor
+from longscribe.adapters.executors.thread import ChildThread
+from longscribe.adapters.journal.folder import JobFolder
+from longscribe.config import Options
+from longscribe.errors import JobError, UsageError
+from longscribe.events import MediaEnded
+from longscribe.ports import ChunkDone, ChunkFailed, DecodeTask, ReaderDied, ReadTask
+from longscribe.reading import latest_run, open_journal
+from longscribe.types import ChunkFailure, ChunkResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """What a replayed chunk gave: a result or a failure."""
+
+    task: DecodeTask
+    outcome: ChunkResult | ChunkFailure
+
+
+def replay(job: Path, label: str) -> Replay:
+    """Decode the chunk `label` again as at its latest attempt, in this very process.
+
+    A crash is a crash of this process, and a debugger sees everything. Nothing is
+    written to the job. If its audio is no longer there, the media is read again.
+
+    Raises:
+        JobError: there is no such job, or the media has gone.
+        UsageError: no attempt at such a chunk was ever made.
+    """
+    start, options = latest_run(job)
+    with open_journal(job) as journal:
+        task = journal.task(label)
+    if task is None:
+        raise UsageError(
+            f"No attempt at a chunk {label!r} is recorded in {job}.",
+            f"'longscribe inspect {job}' lists them.",
+        )
+    with tempfile.TemporaryDirectory(prefix="longscribe-replay-") as scratch:
+        spool = JobFolder(path=job).spool.path
+        if not spool.is_file():
+            spool = Path(scratch) / spool.name
+            _read(Path(start.media), options, spool, Path(scratch))
+        return Replay(task=task, outcome=_decode(task, options, spool, Path(scratch)))
+
+
+def _read(media: Path, options: Options, spool: Path, scratch: Path) -> None:
+    """Read the whole recording into `spool`, in a child: the reader is not what is examined."""
+    if not media.is_file():
+        raise JobError(
+            f"The job's audio was removed, and its media {media} is not there.",
+            "Put the file back. With --keep-audio a job keeps its audio.",
+        )
+    executor = wiring.supervisor(options, ChildProcess, spool, scratch)
+    try:
+        executor.read(
+            ReadTask(
+                media=str(media),
+                audio_track=options.audio_track,
+                spool=str(spool),
+                reader=wiring.MEDIA_READER,
+                detector=wiring.SPEECH_DETECTOR,
+            )
+        )
+        executor.read_until(None)
+        for report in _reports(executor):
+            if isinstance(report, ReaderDied):
+                raise JobError(f"The media can't be read again: {report.reason}.")
+            if isinstance(report, MediaEnded):
+                return
+    finally:
+        executor.close()
+
+
+def _decode(
+    task: DecodeTask, options: Options, spool: Path, scratch: Path
+) -> ChunkResult | ChunkFailure:
+    executor = wiring.supervisor(options, ChildThread, spool, scratch, engine=task.recognizer)
+    try:
+        executor.start_workers()
+        while True:
+            if executor.idle:
+                executor.submit(task)
+            for report in executor.reports():
+                if isinstance(report, ChunkDone):
+                    return report.result
+                if isinstance(report, ChunkFailed):
+                    return report.failure
+    finally:
+        executor.close()
+
+
+def _reports(executor: Supervisor) -> Iterator[object]:
+    while True:
+        yield from executor.reports()
