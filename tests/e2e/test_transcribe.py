@@ -219,8 +219,8 @@ def test_windows_of_one_batch_have_prompts_of_their_own(
     first, last = windows[0]["prompt"]["terms"], windows[-1]["prompt"]["terms"]
     assert {"Annabell", "Brannock", "Harwick"} <= set(first)
     assert "Konrad" not in first
-    assert "Nikolas" in last
-    assert "Annabell" not in last
+    assert first[0] in {"Annabell", "Brannock"}
+    assert last[0] == "Nikolas"
     assert all("Harwick" in tokenizer.decode(list(prompt)) for prompt in prompts)
 
 

@@ -2,15 +2,24 @@
 
 Almost every window ends in a pause and passes through untouched. Where speech
 had to be cut, two windows overlap; there each word is taken from the window
-that owns its middle, and the words at the seam are compared once more.
+that owns its middle. The two hearings give it slightly different times, so first
+the words that are the same in both are paired, and each pair is judged as one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
-from longscribe.types import Segment, Span, WindowResult, Word
+from longscribe.core.phrases import APPENDED, PREPENDED
+from longscribe.types import Segment, Span, WindowResult, Word, to_samples
+
+Heard = TypeVar("Heard", Word, Segment)
+"""What is divided at a seam: words, or whole phrases where there are no word times."""
+
+JITTER = to_samples(0.5)
+"""How far apart two hearings may put the middle of one word."""
 
 
 def stitch(results: Iterable[WindowResult]) -> Iterator[WindowResult]:
@@ -36,46 +45,101 @@ def _overlap(left: WindowResult, right: WindowResult) -> bool:
 
 def _settle(left: WindowResult, right: WindowResult) -> tuple[WindowResult, WindowResult]:
     """Divide what two overlapping windows heard at the seam between them."""
-    seam = left.window.owns.end
+    # Where the right window begins behind the seam, only the left one heard what lies between.
+    seam = max(left.window.owns.end, right.window.span.start)
     if not all(segment.words for side in (left, right) for segment in side.segments):
-        return (
-            replace(left, segments=tuple(s for s in left.segments if s.span.middle < seam)),
-            replace(right, segments=tuple(s for s in right.segments if s.span.middle >= seam)),
-        )
+        phrases = _divide(left.segments, right.segments, seam)
+        return replace(left, segments=phrases[0]), replace(right, segments=phrases[1])
     left_words = [word for segment in left.segments for word in segment.words]
     right_words = [word for segment in right.segments for word in segment.words]
-    kept_left = [word for word in left_words if _middle(word) < seam]
-    kept_right = [word for word in right_words if _middle(word) >= seam]
-    # A word over the seam may have its middle beyond it in both hearings: keep one of them.
-    for word in left_words:
-        if word.start < seam <= _middle(word) and not _claimed(word, kept_left, kept_right):
-            kept_left.append(word)
-    for word in reversed(right_words):
-        if _middle(word) < seam < word.end and not _claimed(word, kept_left, kept_right):
-            kept_right.insert(0, word)
-    _drop_double(kept_left, kept_right)
+    kept_left, kept_right = _divide(left_words, right_words, seam)
     return _keep(left, kept_left), _keep(right, kept_right)
 
 
-def _middle(word: Word) -> int:
-    return (word.start + word.end) // 2
+def _divide(
+    left: Sequence[Heard], right: Sequence[Heard], seam: int
+) -> tuple[tuple[Heard, ...], tuple[Heard, ...]]:
+    """Return what each side contributes: of what both heard, each thing once."""
+    pairs = _pairs(left, right)
+    from_left, from_right = set[int](), set[int]()
+    for i, j in pairs:
+        if _middle(left[i]) + _middle(right[j]) < 2 * seam:
+            from_left.add(i)
+        else:
+            from_right.add(j)
+    # What only one side heard counts on its own side of the seam, or across it,
+    # unless the other side contributes something else at the same time.
+    paired_left, paired_right = {i for i, _ in pairs}, {j for _, j in pairs}
+    rivals = [right[j] for j in from_right]
+    from_left |= {
+        i
+        for i, one in enumerate(left)
+        if i not in paired_left
+        and (_middle(one) < seam or one.start < seam)
+        and not _claimed(one, rivals)
+    }
+    rivals = [left[i] for i in from_left]
+    from_right |= {
+        j
+        for j, one in enumerate(right)
+        if j not in paired_right
+        and (_middle(one) >= seam or one.end > seam)
+        and not _claimed(one, rivals)
+    }
+    return tuple(left[i] for i in sorted(from_left)), tuple(right[j] for j in sorted(from_right))
 
 
-def _shares(one: Word, other: Word) -> bool:
+def _pairs(left: Sequence[Heard], right: Sequence[Heard]) -> list[tuple[int, int]]:
+    """Pair what is the same in both hearings, in order, so that the likeness is greatest."""
+    if not left or not right:
+        return []
+    rows = [i for i, one in enumerate(left) if one.end > right[0].start - JITTER]
+    columns = [j for j, one in enumerate(right) if one.start < left[-1].end + JITTER]
+    likeness = [[_likeness(left[i], right[j]) for j in columns] for i in rows]
+    # best[r][c]: the greatest likeness that the rows from r and the columns from c can reach.
+    best = [[0.0] * (len(columns) + 1) for _ in range(len(rows) + 1)]
+    for r in reversed(range(len(rows))):
+        for c in reversed(range(len(columns))):
+            together = likeness[r][c] + best[r + 1][c + 1]
+            best[r][c] = max(best[r + 1][c], best[r][c + 1], together)
+    pairs = []
+    r = c = 0
+    while r < len(rows) and c < len(columns):
+        if best[r][c] == best[r + 1][c]:
+            r += 1
+        elif best[r][c] == best[r][c + 1]:
+            c += 1
+        else:
+            pairs.append((rows[r], columns[c]))
+            r, c = r + 1, c + 1
+    return pairs
+
+
+def _likeness(one: Heard, other: Heard) -> float:
+    """Return how sure it is that both are the same sound: 0 not at all, 2 quite."""
+    apart = abs(_middle(one) - _middle(other)) / JITTER
+    nearness = max(0.0, 1 - apart) ** 2
+    if _bare(one.text) == _bare(other.text):
+        return 2 * nearness
+    return nearness if _shares(one, other) else 0.0
+
+
+def _bare(text: str) -> str:
+    return text.strip().strip(PREPENDED + APPENDED).casefold()
+
+
+def _middle(heard: Word | Segment) -> int:
+    return (heard.start + heard.end) // 2
+
+
+def _shares(one: Word | Segment, other: Word | Segment) -> bool:
     """Tell whether two words claim the same time: over half of the shorter one."""
     a, b = Span(start=one.start, end=one.end), Span(start=other.start, end=other.end)
     return 2 * a.overlap(b) > min(a.length, b.length)
 
 
-def _claimed(word: Word, *sides: Sequence[Word]) -> bool:
-    return any(_shares(word, other) for side in sides for other in side)
-
-
-def _drop_double(left: list[Word], right: list[Word]) -> None:
-    """Where both sides kept the same stretch of sound, drop the less certain word."""
-    if left and right and _shares(left[-1], right[0]):
-        worse = left if left[-1].probability < right[0].probability else right
-        worse.pop(-1 if worse is left else 0)
+def _claimed(one: Word | Segment, others: Sequence[Word | Segment]) -> bool:
+    return any(_shares(one, other) for other in others)
 
 
 def _keep(result: WindowResult, words: Sequence[Word]) -> WindowResult:
