@@ -83,7 +83,9 @@ class Memory:
     own: int
     """The part that no file backs and the system cannot take back. Linux: anonymous
     and shared memory, of the PSS. Elsewhere: the same as `total`."""
-    processes: int
+    largest: int
+    """The largest resident set that any one process has had so far. On Linux the kernel
+    keeps it, so that no spike between two readings is missed."""
 
 
 def memory_kind() -> str:
@@ -93,27 +95,34 @@ def memory_kind() -> str:
 
 def tree_memory(root: psutil.Process) -> Memory:
     """Return what `root` and all its descendants hold now."""
-    total = own = processes = 0
+    found = []
     with contextlib.suppress(psutil.NoSuchProcess):
         for process in (root, *root.children(recursive=True)):
             # A process may end between being listed and being read.
             with contextlib.suppress(psutil.Error, OSError):
-                share = _memory(process)
-                total, own, processes = total + share[0], own + share[1], processes + 1
-    return Memory(total=total, own=own, processes=processes)
+                found.append(_memory(process))
+    return Memory(
+        total=sum(memory.total for memory in found),
+        own=sum(memory.own for memory in found),
+        largest=max((memory.largest for memory in found), default=0),
+    )
 
 
-def _memory(process: psutil.Process) -> tuple[int, int]:
-    """Return the whole and the own part of one process's memory, in bytes."""
+def _memory(process: psutil.Process) -> Memory:
+    """Return what one process holds now."""
     if sys.platform != "linux":
-        unique = process.memory_full_info().uss
-        return unique, unique
-    kilobytes = {}
-    for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text("ascii").splitlines()[1:]:
-        name, value = line.split(":")
-        kilobytes[name] = int(value.split()[0])
-    own = kilobytes["Pss_Anon"] + kilobytes["Pss_Shmem"]
-    return kilobytes["Pss"] * 1024, own * 1024
+        memory = process.memory_full_info()
+        return Memory(total=memory.uss, own=memory.uss, largest=memory.rss)
+    share = _kilobytes(process.pid, "smaps_rollup", ("Pss", "Pss_Anon", "Pss_Shmem"))
+    (most,) = _kilobytes(process.pid, "status", ("VmHWM",))
+    return Memory(total=share[0] * 1024, own=(share[1] + share[2]) * 1024, largest=most * 1024)
+
+
+def _kilobytes(pid: int, file: str, names: Sequence[str]) -> list[int]:
+    """Return fields of a file in /proc; 0 for one that is not there (the process is ending)."""
+    text = Path(f"/proc/{pid}/{file}").read_text("ascii", errors="replace")
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return [int(fields.get(name, "0").split()[0]) for name in names]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +152,7 @@ def run_sampled(
         interval: seconds between two readings of the memory.
         watch: called about fifty times a second with the seconds since the start.
     """
-    peak = Memory(total=0, own=0, processes=0)
+    peak = Memory(total=0, own=0, largest=0)
     readings = 0
     with log.open("wb") as output:
         began = time.monotonic()
@@ -177,7 +186,7 @@ def _higher(one: Memory, other: Memory) -> Memory:
     return Memory(
         total=max(one.total, other.total),
         own=max(one.own, other.own),
-        processes=max(one.processes, other.processes),
+        largest=max(one.largest, other.largest),
     )
 
 

@@ -120,7 +120,7 @@ def _opened(media: Path, options: Options) -> Iterator[RunState]:
         media=media,
         fingerprint=fingerprint,
         model=model.identity,
-        options=wiring.staffed(options),
+        options=wiring.settled(options),
         glossary=glossary,
         reader=wiring.MEDIA_READER,
         detector=wiring.SPEECH_DETECTOR,

@@ -156,6 +156,8 @@ class AttemptFailed(_Event):
 class GapDeclared(_Event):
     type: Literal["gap_declared"] = "gap_declared"
     gap: Gap
+    span: Span
+    """Of the chunk, or the part of one, that was given up; the gap is the speech in it."""
 
 
 @dataclass(frozen=True, kw_only=True)

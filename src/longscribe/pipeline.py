@@ -101,7 +101,7 @@ def _take(run: RunState, report: Report) -> Iterator[JobEvent]:
             yield journal.record(report)
             yield from _settle(run)
         case LanguageFailed():
-            run.language_failed(report.failure)
+            yield run.language_failed(report.failure)
         case ChunkDone():
             yield run.finish_chunk(report)
         case ChunkFailed():

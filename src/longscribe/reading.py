@@ -108,7 +108,8 @@ class JobSummary:
     duration: int | None = None
     read_to_end: bool = False
     spans: dict[int, Span] = field(default_factory=dict)
-    done: set[int] = field(default_factory=set)
+    covered: dict[int, int] = field(default_factory=dict)
+    """Chunk → samples of it that are done, in one or several parts."""
     decoded: int = 0
     """Samples decoded by workers, over all runs."""
     decode_seconds: float = 0.0
@@ -120,8 +121,13 @@ class JobSummary:
 
     @property
     def settled(self) -> int:
-        """Samples of chunks that are done."""
-        return sum(self.spans[chunk].length for chunk in self.done)
+        """Samples that are done."""
+        return sum(self.covered.values())
+
+    @property
+    def done(self) -> int:
+        """Chunks that are done as a whole."""
+        return sum(self.covered.get(chunk) == span.length for chunk, span in self.spans.items())
 
     def add(self, event: JobEvent) -> None:
         """Take the next event. A new run begins its own count of chunks, gaps and problems."""
@@ -129,11 +135,10 @@ class JobSummary:
             case RunStarted():
                 self.media, self.model = event.media, event.model
                 self.recognizer, self.state = event.recognizer, "running, or cut short"
-                self.spans, self.done, self.gaps, self.problems = {}, set(), [], []
+                self.spans, self.covered, self.gaps, self.problems = {}, {}, [], []
             case RunFinished():
                 self.state = "complete, with gaps" if event.gaps else "complete"
                 self.duration, self.read_to_end = event.duration, True
-                self.done = set(self.spans) - {gap.chunk_id for gap in self.gaps}
             case RunInterrupted():
                 self.state = "interrupted; run the same command again to go on"
             case RunFailed():
@@ -162,12 +167,11 @@ class JobSummary:
             case ChunkPlanned(chunk=chunk):
                 self.spans[chunk.chunk_id] = chunk.span
                 if not chunk.windows:
-                    self.done.add(chunk.chunk_id)
+                    self.covered[chunk.chunk_id] = chunk.span.length
             case ChunkReused():
-                self.spans[event.chunk_id] = event.span
-                self.done.add(event.chunk_id)
+                self._cover(event.chunk_id, event.span)
             case ChunkFinished():
-                self.done.add(event.chunk_id)
+                self._cover(event.chunk_id, event.span)
                 self.decoded += event.span.length
                 self.decode_seconds += event.seconds
                 self.peak_memory = max(self.peak_memory, event.peak_memory)
@@ -177,6 +181,9 @@ class JobSummary:
                 self.gaps.append(event.gap)
             case _:
                 pass
+
+    def _cover(self, chunk_id: int, span: Span) -> None:
+        self.covered[chunk_id] = self.covered.get(chunk_id, 0) + span.length
 
 
 def summarize(events: Iterable[tuple[str, JobEvent]]) -> JobSummary:

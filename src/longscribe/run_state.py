@@ -132,7 +132,6 @@ class RunState:
         if not (self.tools.spool.holds(stored.recording.duration) or self._all_known()):
             self.ledger = Ledger()
             return False
-        self._announced = self.ledger.planned
         self._info = stored.recording.media
         self._end_plan(stored.recording.duration)
         return True
@@ -290,13 +289,20 @@ class RunState:
         self._language = guess.language
         self.tools.journal.save_language(self._language_key, guess)
 
-    def language_failed(self, failure: ChunkFailure) -> None:
+    def language_failed(self, failure: ChunkFailure) -> JobEvent:
+        """Ask once more.
+
+        Raises:
+            RecognizerError: it was asked often enough.
+        """
         self._language_asked = False
         self._language_failures += 1
         if self._language_failures >= LANGUAGE_TRIES:
             raise RecognizerError(
                 f"The language can't be told: {failure.message}.", "Give it with --language."
             )
+        told = f"The language could not be told yet: {failure.message}; trying again."
+        return self.tools.journal.record(Notice(message=told))
 
     # --- chunks ---
 
@@ -375,7 +381,8 @@ class RunState:
         )
         entry.move(ChunkState.GAP)
         self.unwritten = True
-        return self.tools.journal.save_gap(entry.key, entry.gap, GapDeclared(gap=entry.gap))
+        declared = GapDeclared(gap=entry.gap, span=entry.chunk.span)
+        return self.tools.journal.save_gap(entry.key, entry.gap, declared)
 
     @property
     def has_work(self) -> bool:

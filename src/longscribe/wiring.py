@@ -93,12 +93,29 @@ def job_folder(media: Path, options: Options) -> JobFolder:
     return JobFolder(path=path)
 
 
-def staffed(options: Options) -> Options:
-    """Return options with the number of workers and of their threads filled in."""
+def settled(options: Options) -> Options:
+    """Return options as the job runs with them: workers and threads filled in, paths absolute.
+
+    So the journal holds what `resume` and `replay` need from any folder.
+    """
     cores = psutil.cpu_count(logical=False) or 1
     workers = options.workers or default_workers(options.device, cores)
     threads = threads_each(options.cpu_threads, workers, cores)
-    return options.model_copy(update={"workers": workers, "cpu_threads": threads})
+    paths = {
+        name: path.absolute()
+        for name in ("glossary", "output_dir", "job_dir")
+        if (path := getattr(options, name)) is not None
+    }
+    model = Path(options.model).expanduser()
+    return options.model_copy(
+        update={
+            **paths,
+            "output_dir": output_dir(options).absolute(),
+            "model": str(model.absolute()) if model.is_dir() else options.model,
+            "workers": workers,
+            "cpu_threads": threads,
+        }
+    )
 
 
 def notices(folder: JobFolder, options: Options) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -39,8 +40,8 @@ def transcribe_all(media: list[Path], options: Options, *, verbose: bool, quiet:
 def _transcribe_one(path: Path, options: Options, display: Display) -> int:
     status = EXIT_FAILED
     try:
-        with display:
-            for event in api.events(path, options):
+        with display, closing(api.events(path, options)) as events:
+            for event in events:
                 display.show(event)
                 if isinstance(event, RunFinished):
                     status = EXIT_GAPS if event.gaps else EXIT_OK

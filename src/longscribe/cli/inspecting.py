@@ -44,7 +44,7 @@ def _print_progress(summary: JobSummary, console: Console) -> None:
     end = "" if summary.read_to_end else " (still being read)"
     console.print(
         f"{clock(summary.settled)} of {total}{end}, "
-        f"{len(summary.done)} of {len(summary.spans)} planned chunks done"
+        f"{summary.done} of {len(summary.spans)} planned chunks done"
     )
     if summary.decode_seconds:
         speed = summary.decoded / 16_000 / summary.decode_seconds
@@ -61,7 +61,7 @@ def _print_trouble(summary: JobSummary, console: Console) -> None:
         for event in summary.failures:
             span = summary.spans[event.attempt.chunk_id]
             table.add_row(
-                str(event.attempt.chunk_id),
+                event.attempt.label,
                 clock(span.start),
                 str(event.attempt.number),
                 escape(event.failure.message),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -293,8 +294,15 @@ def replay(
     raise typer.Exit(print_replay(job, chunk))
 
 
+def _interrupt(*_: object) -> None:
+    """A polite request to end is an interruption like Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command line; every error of ours is one clear line."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         app()
     except LongscribeError as error:

@@ -96,7 +96,7 @@ class Display:
             case AttemptFailed():
                 place = clock(self._spans[event.attempt.chunk_id].start)
                 self._say(
-                    f"[yellow]chunk {event.attempt.chunk_id} at {place}: "
+                    f"[yellow]chunk {event.attempt.label} at {place}: "
                     f"{escape(event.failure.message)}; next: {escape(event.next_step)}[/yellow]"
                 )
             case GapDeclared():
@@ -136,9 +136,7 @@ class Display:
                 if not chunk.windows:
                     self._settled += chunk.span.length
             case ChunkReused():
-                self._spans[event.chunk_id] = event.span
                 self._settled += event.span.length
-                self._total = max(self._total, event.span.end)
             case AttemptStarted():
                 self._started = self._started or time.monotonic()
                 self._in_chunk[event.attempt.chunk_id] = 0
@@ -150,9 +148,9 @@ class Display:
             case ChunkFinished():
                 self._in_chunk.pop(event.chunk_id, None)
                 self._settled += event.span.length
-            case GapDeclared(gap=gap) if gap.chunk_id is not None:
-                self._in_chunk.pop(gap.chunk_id, None)
-                self._settled += self._spans[gap.chunk_id].length
+            case GapDeclared():
+                self._in_chunk.pop(event.gap.chunk_id or 0, None)
+                self._settled += event.span.length
             case OutputsWritten():
                 self._files = event.files
             case _:
@@ -214,7 +212,7 @@ def _line(event: JobEvent) -> str | None:
         case ChunkReused():
             return f"chunk {event.chunk_id} was done before"
         case AttemptStarted(attempt=attempt):
-            return f"chunk {attempt.chunk_id}: attempt {attempt.number} ({attempt.rung})"
+            return f"chunk {attempt.label}: attempt {attempt.number} ({attempt.rung})"
         case ChunkFinished():
             speed = to_seconds(event.span.length) / max(event.seconds, 1e-3)
             return f"chunk {event.chunk_id} done in {event.seconds:.1f} s ({speed:.1f}x)"

@@ -189,7 +189,7 @@ def describe(failure: ChunkFailure) -> str:
     """Return why a chunk was given up, in a few words for a gap."""
     match failure.kind:
         case FailureKind.CRASH if failure.signal is not None:
-            return f"worker crashed ({signal.Signals(failure.signal).name})"
+            return f"worker crashed ({_signal_name(failure.signal)})"
         case FailureKind.CRASH:
             return f"worker crashed (exit status {failure.exit_code})"
         case FailureKind.NO_ANSWER:
@@ -202,3 +202,8 @@ def describe(failure: ChunkFailure) -> str:
             return "worker sent garbage"
         case FailureKind.ERROR:
             return f"recognizer failed: {failure.message}"
+
+
+def _signal_name(number: int) -> str:
+    known = {each.value: each.name for each in signal.Signals}
+    return known.get(number, f"signal {number}")  # real-time signals have no name

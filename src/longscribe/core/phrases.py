@@ -80,7 +80,9 @@ def join_punctuation(words: Sequence[Word]) -> list[Word]:
             opening = ""
         else:
             joined.append(word)
-    if opening and joined:
+    if not joined:
+        return list(words)
+    if opening:
         joined[-1] = replace(joined[-1], text=joined[-1].text + opening)
     return joined
 

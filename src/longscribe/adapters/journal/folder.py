@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -14,7 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from longscribe.errors import JobLockedError, LongscribeError, OutputError, StorageError
+from longscribe.adapters.storage import explained, sync_folder
+from longscribe.errors import JobLockedError
 
 BYTES_PER_SAMPLE = 2
 
@@ -46,13 +46,14 @@ class JobFolder:
 
         Raises:
             JobLockedError: another run holds it; names that run.
-            OutputError: the folder can't be made or written.
+            OutputError, StorageError: the folder can't be made or written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            sync_folder(self.path.parent)
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
-            raise self._unusable(error) from error
+            raise explained(error, self.path) from error
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -65,22 +66,18 @@ class JobFolder:
             try:
                 os.ftruncate(lock, 0)
                 os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+                self._sweep()
             except OSError as error:
-                raise self._unusable(error) from error
+                raise explained(error, self.path) from error
             yield
         finally:
             os.close(lock)
 
-    def _unusable(self, error: OSError) -> LongscribeError:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return StorageError(
-                f"The disk is full: the job folder {self.path} can't be used.",
-                "Make room, or give --job-dir a folder on another disk.",
-            )
-        return OutputError(
-            f"The job folder {self.path} can't be made or written ({error.strerror}).",
-            "Give --job-dir or --output-dir a folder that you can write.",
-        )
+    def _sweep(self) -> None:
+        """Remove the empty logs of children whose supervisor was killed."""
+        for log in self.dumps.glob("*.log"):
+            if log.stat().st_size == 0:
+                log.unlink()
 
     @property
     def on_network(self) -> str | None:

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 
 from longscribe.adapters.journal.schema import APPLICATION_ID, LEDGER, TABLES, VERSION
+from longscribe.adapters.storage import sync_folder
 from longscribe.errors import JournalError, StorageError
 from longscribe.events import AttemptStarted, JobEvent
 from longscribe.ports import DecodeTask, PlannedChunk, StoredPlan
@@ -53,7 +54,9 @@ class SqliteJournal:
             # network file system does not give (sqlite.org/wal.html).
             self._db.execute(f"PRAGMA journal_mode={'DELETE' if on_network else 'WAL'}")
             self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA fullfsync=ON")  # macOS; elsewhere it changes nothing
             self._prepare()
+        sync_folder(path.parent)
 
     def _prepare(self) -> None:
         if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:

@@ -1,25 +1,19 @@
 """Whole files or none: write beside the target, sync, rename over it, sync the folder.
 
 A reader, and a power cut, finds the old file or the new one and never a part.
-The order is that of restic (`internal/backend/local/local.go`); macOS needs
-F_FULLFSYNC, since its fsync leaves data in the drive's cache.
+The order is that of restic (`internal/backend/local/local.go`).
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import TextIO
 
-from longscribe.errors import LongscribeError, OutputError, StorageError
-
-# Where a folder or a file system can't be synced, there is nothing to wait for.
-_NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
+from longscribe.adapters.storage import explained, sync, sync_folder
 
 
 def write_atomically(path: Path, render: Callable[[TextIO], None]) -> None:
@@ -58,7 +52,7 @@ def _replace(path: Path, render: Callable[[TextIO], None]) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _write_synced(temporary: Path, render: Callable[[TextIO], None]) -> None:
@@ -70,56 +64,4 @@ def _write_synced(temporary: Path, render: Callable[[TextIO], None]) -> None:
     ) as out:
         render(out)
         out.flush()
-        _sync(descriptor)
-
-
-def _sync(descriptor: int) -> None:
-    if sys.platform == "darwin":
-        import fcntl  # noqa: PLC0415 - not on every system
-
-        with suppress(OSError):  # network file systems know only fsync
-            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-            return
-    os.fsync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    if sys.platform == "win32":  # renames are durable there, and folders can't be opened
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        _sync(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_SYNC:
-            raise
-    finally:
-        os.close(descriptor)
-
-
-# --- what went wrong, and what to do ----------------------------------------
-
-_AGAIN = "then run the same command again; finished chunks are kept."
-_ELSEWHERE = "Choose another folder with --output-dir."
-
-_EXPLANATIONS: dict[int, tuple[type[LongscribeError], str, str]] = {
-    errno.ENOSPC: (StorageError, "the disk is full", f"Free some space, {_AGAIN}"),
-    errno.EDQUOT: (StorageError, "your disk quota is used up", f"Free some space, {_AGAIN}"),
-    errno.EFBIG: (StorageError, "it is too large for the file system or its limit", _ELSEWHERE),
-    errno.EIO: (StorageError, "the disk reports an error", f"Check the disk, {_AGAIN}"),
-    errno.EROFS: (StorageError, "the file system is read-only", _ELSEWHERE),
-    errno.EACCES: (OutputError, "permission denied", _ELSEWHERE),
-    errno.EPERM: (OutputError, "the system does not permit it", _ELSEWHERE),
-    errno.ENOENT: (OutputError, "its folder does not exist", _ELSEWHERE),
-    errno.ENOTDIR: (OutputError, "a file stands where its folder should be", _ELSEWHERE),
-    errno.EEXIST: (OutputError, "another run is writing it", "Wait for that run to end."),
-    errno.EISDIR: (OutputError, "a folder of that name is in the way", "Rename or remove it."),
-    errno.ENOTEMPTY: (OutputError, "a folder of that name is in the way", "Rename or remove it."),
-    errno.ENAMETOOLONG: (OutputError, "the name is too long", "Rename the media file."),
-}
-
-
-def explained(error: OSError, path: Path) -> LongscribeError:
-    """Return the error a person meets when `path` could not be written."""
-    unknown = (StorageError, error.strerror or type(error).__name__, f"Cure that, {_AGAIN}")
-    kind, found, remedy = _EXPLANATIONS.get(error.errno or 0, unknown)
-    return kind(f"Can't write {path}: {found}.", remedy)
+        sync(descriptor)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from longscribe.adapters.writers.atomic import explained, temporary_path, write_atomically
+from longscribe.adapters.storage import explained
+from longscribe.adapters.writers.atomic import temporary_path, write_atomically
 from longscribe.config import OutputFormat
 from longscribe.errors import OutputError
 from longscribe.ports import TranscriptView, TranscriptWriter

@@ -27,7 +27,7 @@ LONGEST_TERM = 200
 FOREVER = to_samples(10 * 366 * 24 * 3600)
 """Where a range without an end ends."""
 
-_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d+)?)")
+_CLOCK = re.compile(r"(?:(?:(\d{1,5}):)?(\d{1,2}):)?(\d{1,8}(?:\.\d{1,9})?)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +69,11 @@ def _is_noise(line: str) -> bool:
 def _delimiter(lines: list[str], name: str) -> str | None:
     """Return the table's delimiter, or None for the simple form."""
     header = next((line for line in lines if not _is_noise(line)), "")
+    if header.strip().strip('"').lower() == "term":
+        return {".csv": ",", ".tsv": "\t"}.get(name.lower()[-4:])
     for delimiter in ("\t", ",", ";"):
         cells = [cell.strip().strip('"').lower() for cell in header.split(delimiter)]
-        if "term" in cells and (len(cells) > 1 or name.lower().endswith((".csv", ".tsv"))):
+        if "term" in cells and len(cells) > 1:
             return delimiter
     if name.lower().endswith((".csv", ".tsv")) and header:
         line = lines.index(header) + 1

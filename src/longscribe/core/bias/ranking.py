@@ -24,25 +24,31 @@ class BiasPlan:
 
     def windows(self, span: Span) -> Iterator[BiasWindow]:
         """Yield every bias window that touches `span`, in order."""
-        settings = self.settings
-        first = max(0, (span.start - settings.window) // settings.stride + 1)
-        last = max(first, (span.end - 1) // settings.stride)
-        for window_id in range(first, last + 1):
-            start = window_id * settings.stride
-            bounds = Span(start=start, end=start + settings.window)
+        for window_id in self._touching(span):
+            bounds = self._bounds(window_id)
             yield BiasWindow(
                 window_id=window_id, span=bounds, terms=tuple(self._ranked([bounds], bounds))
             )
+
+    def _touching(self, span: Span) -> range:
+        """Return the ids of the bias windows that touch `span`."""
+        first = max(0, (span.start - self.settings.window) // self.settings.stride + 1)
+        last = max(first, (span.end - 1) // self.settings.stride)
+        return range(first, last + 1)
+
+    def _bounds(self, window_id: int) -> Span:
+        start = window_id * self.settings.stride
+        return Span(start=start, end=start + self.settings.window)
 
     def for_decode_window(self, span: Span) -> WindowBias:
         """Return the terms for the decode window over `span`, best first."""
         if not self.glossary.terms or self.settings.max_terms == 0:
             return WindowBias(bias_window_id=None, terms=())
-        touching = list(self.windows(span))
-        nearest = min(touching, key=lambda window: abs(window.span.middle - span.middle))
-        ranked = self._ranked([window.span for window in touching], span)
+        touching = self._touching(span)
+        nearest = min(touching, key=lambda each: abs(self._bounds(each).middle - span.middle))
+        ranked = self._ranked([self._bounds(each) for each in touching], span)
         return WindowBias(
-            bias_window_id=nearest.window_id,
+            bias_window_id=nearest,
             terms=tuple(term.text for term in ranked[: self.settings.max_terms]),
         )
 
