@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from longscribe.adapters.journal.folder import JobFolder
 from longscribe.adapters.journal.sqlite import (
     check,
     connect,
@@ -95,6 +96,9 @@ def latest_run(job: Path) -> tuple[RunStarted, Options]:
     return starts[-1], options.model_copy(update={"job_dir": job})
 
 
+CUT_SHORT = "cut short; run the same command again to go on"
+
+
 @dataclass(kw_only=True)
 class JobSummary:
     """How a job stands, added up from its events."""
@@ -134,7 +138,7 @@ class JobSummary:
         match event:
             case RunStarted():
                 self.media, self.model = event.media, event.model
-                self.recognizer, self.state = event.recognizer, "running, or cut short"
+                self.recognizer, self.state = event.recognizer, CUT_SHORT
                 self.spans, self.covered, self.gaps, self.problems = {}, {}, [], []
             case RunFinished():
                 self.state = "complete, with gaps" if event.gaps else "complete"
@@ -186,9 +190,16 @@ class JobSummary:
         self.covered[chunk_id] = self.covered.get(chunk_id, 0) + span.length
 
 
-def summarize(events: Iterable[tuple[str, JobEvent]]) -> JobSummary:
-    """Add up a job's events."""
+def summarize(job: Path) -> JobSummary:
+    """Add up a job's events.
+
+    Raises:
+        JobError: there is no job in that folder.
+    """
     summary = JobSummary()
-    for _, event in events:
-        summary.add(event)
+    with open_journal(job) as journal:
+        for _, event in journal.events():
+            summary.add(event)
+    if summary.state == CUT_SHORT and (holder := JobFolder(path=job).holder()) is not None:
+        summary.state = f"running ({holder})"
     return summary

@@ -21,11 +21,15 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from longscribe.adapters.recognizers import faster_whisper
 from longscribe.config import DecodeSettings, RecognizerSettings
-from longscribe.ports import Pcm, Recognizer, WindowAudio
+from longscribe.ports import Recognizer, WindowAudio
 from longscribe.types import LanguageGuess, WindowResult
+
+if TYPE_CHECKING:
+    from longscribe.ports import Pcm
 
 
 def load(settings: RecognizerSettings, model_path: str) -> FaultyRecognizer:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -12,14 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from longscribe.cli.progress import clock
-from longscribe.events import JobEvent
 from longscribe.reading import JobSummary, open_journal, summarize
-
-
-@contextmanager
-def _events(job: Path) -> Iterator[list[tuple[str, JobEvent]]]:
-    with open_journal(job) as journal:
-        yield list(journal.events())
 
 
 def print_status(job: Path) -> None:
@@ -28,8 +19,7 @@ def print_status(job: Path) -> None:
     Raises:
         JobError: there is no job in that folder.
     """
-    with _events(job) as events:
-        summary = summarize(events)
+    summary = summarize(job)
     console = Console()
     console.print(f"[bold]{escape(summary.media)}[/bold]: {summary.state}")
     console.print(f"model {escape(summary.model)}, recognizer {escape(summary.recognizer)}")

@@ -58,9 +58,8 @@ class JobFolder:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                holder = os.pread(lock, 200, 0).decode(errors="replace").strip() or "another run"
                 raise JobLockedError(
-                    f"The job in {self.path} is being worked on by {holder}.",
+                    f"The job in {self.path} is being worked on by {_holder(lock)}.",
                     "Wait for it, or give --job-dir another folder.",
                 ) from None
             try:
@@ -70,6 +69,21 @@ class JobFolder:
             except OSError as error:
                 raise explained(error, self.path) from error
             yield
+        finally:
+            os.close(lock)
+
+    def holder(self) -> str | None:
+        """Return who is at work on the job, or None."""
+        try:
+            lock = os.open(self.path / "lock", os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _holder(lock)
+        else:
+            return None
         finally:
             os.close(lock)
 
@@ -84,6 +98,10 @@ class JobFolder:
         """The kind of network file system that the folder lies on, or None."""
         kind = file_system(self.path)
         return kind if kind in NETWORK_FILE_SYSTEMS else None
+
+
+def _holder(lock: int) -> str:
+    return os.pread(lock, 200, 0).decode(errors="replace").strip() or "another run"
 
 
 NETWORK_FILE_SYSTEMS = frozenset(

@@ -1,0 +1,164 @@
+"""The reference says what the program has, no more and no less."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing
+from enum import Enum
+
+import pytest
+import typer.main
+
+from longscribe import errors, events
+from longscribe.adapters.journal.schema import TABLES, VERSION
+from longscribe.cli import batch
+from longscribe.cli.main import app
+from longscribe.config import Options, OutputFormat
+from longscribe.core.bias.glossary import COLUMNS, LONGEST_TERM
+from longscribe.core.ladder import SENTENCES
+from longscribe.types import FailureKind
+from tests.docs.pages import codes, read, rows
+
+COMMANDS = typer.main.get_command(app).commands
+
+
+def cli_options(command: str) -> set[str]:
+    """Every option of a command, as it is typed."""
+    return {
+        spelling
+        for parameter in COMMANDS[command].params
+        for spelling in [*parameter.opts, *parameter.secondary_opts]
+        if spelling.startswith("-")
+    } | {"--help"}
+
+
+def documented_options(page: str) -> dict[str, list[str]]:
+    """Option → the row that describes it."""
+    return {
+        spelling: row
+        for row in rows(read(page))
+        for spelling in codes(row[0])
+        if spelling.startswith("-")
+    }
+
+
+OPTIONS_PAGE = documented_options("docs/reference/options.md")
+
+
+def test_every_option_of_transcribe_is_documented_and_none_besides() -> None:
+    for_messages = {"--verbose", "-v", "--quiet", "-q", "--help"}
+    assert set(OPTIONS_PAGE) == cli_options("transcribe") - for_messages
+    described = documented_options("docs/reference/command-line.md")
+    assert set(described) == for_messages | (cli_options("inspect") - {"--help"})
+
+
+def test_every_command_has_its_section_and_none_besides() -> None:
+    page = read("docs/reference/command-line.md")
+    sections = set(re.findall(r"^## `longscribe (\w+) ", page, re.MULTILINE))
+    assert sections == set(COMMANDS)
+
+
+def test_every_setting_is_an_option() -> None:
+    settings = {"--" + name.replace("_", "-") for name in Options.model_fields}
+    assert settings == {name for name in OPTIONS_PAGE if re.match(r"--(?!no-)", name)}
+
+
+@pytest.mark.parametrize("name", sorted(Options.model_fields))
+def test_the_default_is_that_of_the_settings(name: str) -> None:
+    default = Options.model_fields[name].default
+    cell = OPTIONS_PAGE["--" + name.replace("_", "-")][1]
+    if default in (None, ""):
+        assert not codes(cell) or name == "job_dir", f"{name} has no default"
+    elif default == tuple(OutputFormat):
+        assert codes(cell) == ["all"]
+    elif isinstance(default, float):
+        assert codes(cell) == [f"{default:g}"]
+    else:
+        assert codes(cell) == [str(default.value if isinstance(default, Enum) else default)]
+
+
+@pytest.mark.parametrize("name", sorted(Options.model_fields))
+def test_the_limits_of_a_number_are_named(name: str) -> None:
+    row = " ".join(OPTIONS_PAGE["--" + name.replace("_", "-")])
+    for limit in Options.model_fields[name].metadata:
+        for bound in ("ge", "le"):
+            value = getattr(limit, bound, None)
+            if value not in (None, 0):
+                assert re.search(rf"\b{value:g}\b", row), f"{name}: {bound} {value:g}"
+
+
+def test_the_readme_names_real_options_only() -> None:
+    assert set(documented_options("README.md")) <= cli_options("transcribe")
+
+
+def test_every_error_is_documented_with_its_place_in_the_tree_and_its_status() -> None:
+    found = {
+        codes(row[0])[0]: (codes(row[1])[0], codes(row[2])[:1], row[3])
+        for row in rows(read("docs/reference/errors.md"))
+        if codes(row[0])
+    }
+    expected = {
+        slug: (
+            kind.__name__,
+            [] if kind is errors.LongscribeError else [kind.__mro__[1].__name__],
+            str(kind.exit_status),
+        )
+        for slug, kind in errors.BY_SLUG.items()
+    }
+    assert found == expected
+
+
+def test_every_exit_status_is_documented() -> None:
+    statuses = {getattr(batch, name) for name in vars(batch) if name.startswith("EXIT_")}
+    statuses |= {kind.exit_status for kind in errors.BY_SLUG.values()}
+    table = {int(row[0]) for row in rows(read("docs/reference/exit-status.md")) if row[0].isdigit()}
+    assert table == statuses
+    line = next(line for line in read("README.md").splitlines() if line.startswith("0 complete"))
+    assert {int(number) for number in re.findall(r"(?:^|· )(\d+) ", line)} == statuses
+
+
+def test_the_order_of_the_worst_status_is_told() -> None:
+    order = ", ".join(map(str, batch._WORST_FIRST))
+    assert f"in the order {order}." in read("docs/reference/exit-status.md")
+
+
+def test_every_event_is_documented_with_its_fields() -> None:
+    section = read("docs/reference/events-and-journal.md").partition("## Events")[2]
+    section = section.partition("## Tables")[0]
+    found = {
+        codes(row[0])[0]: (codes(row[1]), "Not stored" in row[2])
+        for row in rows(section)
+        if codes(row[0])
+    }
+    expected = {
+        event.type: (
+            [field.name for field in dataclasses.fields(event) if field.name != "type"],
+            event.transient,
+        )
+        for event in typing.get_args(events.JobEvent)
+    }
+    assert found == expected
+
+
+def test_every_table_of_the_journal_is_documented() -> None:
+    section = read("docs/reference/events-and-journal.md").partition("## Tables")[2]
+    found = {codes(row[0])[0] for row in rows(section) if codes(row[0])}
+    made = {name for sql in TABLES for name in re.findall(r"CREATE TABLE (\w+)", sql)}
+    assert found == made
+    assert f"Version {VERSION} of the schema" in section
+
+
+def test_every_kind_of_failure_and_every_rung_is_explained() -> None:
+    page = read("docs/design/isolation.md")
+    kinds = {codes(row[0])[0] for row in rows(page) if codes(row[0])}
+    assert kinds == set(FailureKind)
+    ladder = page.partition("## The ladder")[2].partition("\n## ")[0]
+    steps = re.findall(r"^\d+\. ", ladder, re.MULTILINE)
+    assert len(steps) == len(SENTENCES) + 1, "each rung, and the gap"
+
+
+def test_every_column_of_a_glossary_is_documented() -> None:
+    page = read("docs/reference/glossary-format.md")
+    assert tuple(codes(row[0])[0] for row in rows(page) if codes(row[0])) == COLUMNS
+    assert f"at most {LONGEST_TERM} characters" in page
