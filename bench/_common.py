@@ -83,9 +83,10 @@ class Memory:
     own: int
     """The part that no file backs and the system cannot take back. Linux: anonymous
     and shared memory, of the PSS. Elsewhere: the same as `total`."""
-    largest: int
-    """The largest resident set that any one process has had so far. On Linux the kernel
-    keeps it, so that no spike between two readings is missed."""
+    highest: dict[int, int]
+    """By process id, the largest resident set it has had so far. On Linux the kernel keeps
+    it, so that no spike between two readings is missed; pages that processes share count
+    in each of them."""
 
 
 def memory_kind() -> str:
@@ -104,7 +105,7 @@ def tree_memory(root: psutil.Process) -> Memory:
     return Memory(
         total=sum(memory.total for memory in found),
         own=sum(memory.own for memory in found),
-        largest=max((memory.largest for memory in found), default=0),
+        highest={pid: most for memory in found for pid, most in memory.highest.items()},
     )
 
 
@@ -112,10 +113,11 @@ def _memory(process: psutil.Process) -> Memory:
     """Return what one process holds now."""
     if sys.platform != "linux":
         memory = process.memory_full_info()
-        return Memory(total=memory.uss, own=memory.uss, largest=memory.rss)
+        return Memory(total=memory.uss, own=memory.uss, highest={process.pid: memory.rss})
     share = _kilobytes(process.pid, "smaps_rollup", ("Pss", "Pss_Anon", "Pss_Shmem"))
     (most,) = _kilobytes(process.pid, "status", ("VmHWM",))
-    return Memory(total=share[0] * 1024, own=(share[1] + share[2]) * 1024, largest=most * 1024)
+    own = share[1] + share[2]
+    return Memory(total=share[0] * 1024, own=own * 1024, highest={process.pid: most * 1024})
 
 
 def _kilobytes(pid: int, file: str, names: Sequence[str]) -> list[int]:
@@ -152,7 +154,7 @@ def run_sampled(
         interval: seconds between two readings of the memory.
         watch: called about fifty times a second with the seconds since the start.
     """
-    peak = Memory(total=0, own=0, largest=0)
+    peak = Memory(total=0, own=0, highest={})
     readings = 0
     with log.open("wb") as output:
         began = time.monotonic()
@@ -186,7 +188,10 @@ def _higher(one: Memory, other: Memory) -> Memory:
     return Memory(
         total=max(one.total, other.total),
         own=max(one.own, other.own),
-        largest=max(one.largest, other.largest),
+        highest={
+            pid: max(one.highest.get(pid, 0), other.highest.get(pid, 0))
+            for pid in one.highest | other.highest
+        },
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,7 +93,7 @@ def latest_run(job: Path) -> tuple[RunStarted, Options]:
         starts = [event for _, event in journal.events() if isinstance(event, RunStarted)]
     if not starts:
         raise JobError(f"The job in {job} was never started.", "Transcribe the media again.")
-    options = Options.model_validate_json(starts[-1].settings)
+    options = Options.model_validate(json.loads(starts[-1].settings))
     return starts[-1], options.model_copy(update={"job_dir": job})
 
 

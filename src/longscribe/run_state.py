@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -116,7 +117,7 @@ class RunState:
                 media=str(self.job.media.absolute()),
                 model=options.model,
                 recognizer=options.recognizer,
-                settings=options.model_dump_json(),
+                settings=json.dumps(options.model_dump(mode="json")),
             )
         )
         for notice in self.job.notices:

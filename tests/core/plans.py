@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from longscribe.types import (
     NO_PROMPT,
     Chunk,
@@ -16,7 +18,7 @@ from longscribe.types import (
 
 def chunk(start: int, end: int, *speech: tuple[int, int], chunk_id: int = 0) -> Chunk:
     """Return the chunk over `[start, end)` with one window for each stretch of `speech`."""
-    middles = [(a[1] + b[0]) // 2 for a, b in zip(speech, speech[1:], strict=False)]
+    middles = [(a[1] + b[0]) // 2 for a, b in pairwise(speech)]
     edges = [start, *middles, end]
     return Chunk(
         chunk_id=chunk_id,

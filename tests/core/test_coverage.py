@@ -47,9 +47,7 @@ def test_what_a_window_hears_beyond_its_chunk_does_not_count():
         chunk_id=1,
         span=Span(start=100, end=200),
         windows=(
-            Window(
-                index=0, span=Span(start=90, end=160), owns=Span(start=100, end=150), speech=50
-            ),
+            Window(index=0, span=Span(start=90, end=160), owns=Span(start=100, end=150), speech=50),
             Window(
                 index=1, span=Span(start=140, end=210), owns=Span(start=150, end=200), speech=50
             ),

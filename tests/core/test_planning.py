@@ -62,7 +62,7 @@ def track(runs: Sequence[tuple[str, int]], seed: int = 0, short: int = 0) -> Tra
         "speech": lambda: dice.uniform(0.5, 1.0),
         "silence": lambda: dice.uniform(0.0, 0.3),
         "murmur": lambda: dice.uniform(0.35, 0.499),
-        "noise": lambda: dice.random(),
+        "noise": dice.random,
         "flicker": lambda: dice.choice((0.1, 0.9)),
     }
     probabilities = [values[kind]() for kind, length in runs for _ in range(length)]
@@ -142,7 +142,7 @@ def test_plan_does_not_depend_on_how_the_file_was_read(heard, whole, chunking, c
     plan = replace(SMALL, chunking=chunking)
     at_once = planned(heard, plan, whole=whole)
     assert planned(heard, plan, whole=whole, cuts=cuts) == at_once
-    assert planned(heard, plan, whole=whole, cuts=range(0, 2**20, 37)) == at_once
+    assert planned(heard, plan, whole=whole, cuts=range(0, 2**14, 97)) == at_once
 
 
 @settings(max_examples=60, deadline=None)
@@ -292,7 +292,9 @@ def test_cut_is_the_middle_of_the_longest_pause_in_reach():
     runs = [("speech", 260), ("silence", 12), ("speech", 30), ("silence", 20), ("speech", 30)]
     far = track([*runs, ("silence", 30), ("speech", 500)])
     assert planned(far)[0].span.end == (260 + 12 + 30 + 20 + 30 + 11) * FRAME  # cut off at 375
-    even = track([("speech", 260), ("silence", 20), ("speech", 30), ("silence", 20), ("speech", 500)])
+    even = track(
+        [("speech", 260), ("silence", 20), ("speech", 30), ("silence", 20), ("speech", 500)]
+    )
     assert planned(even)[0].span.end == (260 + 20 + 30 + 10) * FRAME  # of equals, the nearer
 
 
@@ -319,7 +321,8 @@ def test_a_cut_in_speech_near_the_end_does_not_reach_past_the_end():
 
 def test_a_window_keeps_to_its_length_when_speech_pauses_right_behind_a_seam():
     """The first window after a seam in speech reaches back only if speech goes on at the seam."""
-    # No pause in 8–12 s; the quietest point is at 11.97 s, a pause follows at 12.03 s, then speech that fills a window.
+    # No pause from 8 to 12 s; the quietest point is at 11.97 s. At 12.03 s a pause follows,
+    # then speech that fills a window.
     runs = [("speech", 376), ("silence", 9), ("speech", 124), ("silence", 60), ("speech", 900)]
     heard = track(runs)
     levels = tuple(-70.0 if 372 <= n <= 376 else -20.0 for n in range(len(heard.levels)))
@@ -331,8 +334,10 @@ def test_a_window_keeps_to_its_length_when_speech_pauses_right_behind_a_seam():
 def test_windows_end_at_the_longest_pause_of_their_last_third():
     # Pauses at 1 s (long), 3 s (long) and 3.7 s (short); room for 4 s.
     heard = track(
-        [("speech", 30), ("silence", 25), ("speech", 40), ("silence", 14), ("speech", 10)]
-        + [("silence", 9), ("speech", 60)]
+        [
+            *(("speech", 30), ("silence", 25), ("speech", 40), ("silence", 14)),
+            *(("speech", 10), ("silence", 9), ("speech", 60)),
+        ]
     )
     windows = planned(heard)[0].windows
     assert [window.owns.end for window in windows] == [(30 + 25 + 40 + 7) * FRAME, heard.duration]

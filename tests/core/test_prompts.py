@@ -113,7 +113,9 @@ LENGTHS = st.lists(st.one_of(st.just(0), st.integers(1, 223)), max_size=40)
 @given(LENGTHS, st.integers(1, 12))
 def test_batches_hold_every_window_once_and_never_mix(lengths, size):
     batches = make_batches(lengths, size, 223)
-    assert sorted(index for batch in batches for index in batch.indices) == list(range(len(lengths)))
+    assert sorted(index for batch in batches for index in batch.indices) == list(
+        range(len(lengths))
+    )
     for batch in batches:
         assert 1 <= len(batch.indices) <= size
         assert list(batch.indices) == sorted(batch.indices)

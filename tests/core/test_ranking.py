@@ -79,7 +79,7 @@ def test_terms_of_this_time_come_before_heavier_ones_and_those_of_other_times_ar
         Term(text="here", weight=0.1, ranges=(seconds(0, 5), seconds(129, 200))),
         Term(text="elsewhere", weight=9, ranges=(seconds(0, 20), seconds(400, 500))),
     )
-    # The windows that touch 100–130 s reach from 60 to 165 s.
+    # The windows that touch 100 to 130 s reach from 60 to 165 s.
     terms = plan.for_decode_window(seconds(100, 130)).terms
     assert terms == ("here", "nearby", "anywhere")
 
@@ -106,9 +106,9 @@ TERMS = st.lists(
         Term,
         text=st.text("abc", min_size=1, max_size=3),
         weight=st.sampled_from([0.5, 1.0, 2.0]),
-        ranges=st.lists(
-            st.integers(0, 200).map(lambda at: seconds(at, at + 10)), max_size=2
-        ).map(tuple),
+        ranges=st.lists(st.integers(0, 200).map(lambda at: seconds(at, at + 10)), max_size=2).map(
+            tuple
+        ),
     ),
     unique_by=lambda term: term.text,
     max_size=12,

@@ -238,7 +238,7 @@ def hearing(
 SHIFTS = st.lists(st.integers(-100, 100), min_size=NUMBER, max_size=NUMBER)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(said=speech(), left_shifts=SHIFTS, right_shifts=SHIFTS)
 def test_no_word_is_lost_or_doubled_whatever_the_word_times(said, left_shifts, right_shifts):
     left = hearing(said, left_shifts, start=0, end=SEAM + REACH)
@@ -247,7 +247,7 @@ def test_no_word_is_lost_or_doubled_whatever_the_word_times(said, left_shifts, r
     assert [text for side in texts(around_seam(left, right)) for text in side] == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(said=speech(), left_shifts=SHIFTS, right_shifts=SHIFTS)
 def test_stitched_phrases_are_made_of_their_words_in_order(said, left_shifts, right_shifts):
     left = hearing(said, left_shifts, start=0, end=SEAM + REACH)

@@ -49,3 +49,34 @@ def _strategy(kind: Any) -> st.SearchStrategy[Any]:
     hints = typing.get_type_hints(kind)
     fields = {field.name: _strategy(hints[field.name]) for field in dataclasses.fields(kind)}
     return st.builds(kind, **fields)
+
+
+_SAMPLES: dict[Any, Any] = {
+    str: "text",
+    int: 3,
+    float: 0.25,
+    bool: True,
+    type(None): None,
+    Span: Span(start=16_000, end=320_000),
+}
+
+
+def sample(kind: type[Thing], **fields: Any) -> Thing:
+    """Return some value of `kind`, always the same, with `fields` as given."""
+    hints = typing.get_type_hints(kind)
+    rest = [field.name for field in dataclasses.fields(kind) if field.name not in fields]  # type: ignore[arg-type]
+    return kind(**fields, **{name: _sample(hints[name]) for name in rest})
+
+
+def _sample(kind: Any) -> Any:
+    if kind in _SAMPLES:
+        return _SAMPLES[kind]
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        members = arguments[:1] if arguments[-1] is Ellipsis else arguments
+        return tuple(_sample(member) for member in members)
+    if origin is Literal or origin in (typing.Union, types.UnionType):
+        return arguments[0] if origin is Literal else _sample(arguments[0])
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return next(iter(kind))
+    return sample(kind)

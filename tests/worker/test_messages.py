@@ -10,13 +10,13 @@ import sys
 import threading
 import typing
 import zlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longscribe.ports import ReadTask
-from longscribe.types import FailureKind
 from longscribe.worker.messages import (
     FROM_CHILD,
     HEADER,
@@ -31,7 +31,7 @@ from longscribe.worker.messages import (
     ReadUntil,
     ToChildMessage,
 )
-from tests.e2e.strategies import any_of
+from tests.e2e.strategies import any_of, sample
 
 TO_CHILDREN = typing.get_args(ToChildMessage)
 FROM_CHILDREN = typing.get_args(FromChildMessage)
@@ -86,7 +86,7 @@ def test_bytes_that_are_no_message_are_garbage(data: bytes) -> None:
 
 @given(data=st.data())
 def test_a_message_cut_short_is_garbage(data: st.DataObject) -> None:
-    whole = sent(BatchDone(chunk_id=3, samples=480_000))
+    whole = sent(sample(BatchDone))
     cut = data.draw(st.integers(1, len(whole) - 1))
     with pytest.raises(GarbageError):
         receiver(whole[:cut]).receive()
@@ -94,7 +94,7 @@ def test_a_message_cut_short_is_garbage(data: st.DataObject) -> None:
 
 @given(data=st.data())
 def test_a_flipped_bit_is_noticed(data: st.DataObject) -> None:
-    whole = bytearray(sent(BatchDone(chunk_id=3, samples=480_000)))
+    whole = bytearray(sent(sample(BatchDone)))
     whole[data.draw(st.integers(0, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     with pytest.raises(GarbageError):
         receiver(bytes(whole)).receive()
@@ -133,21 +133,13 @@ def test_a_whole_frame_that_says_nothing_known_is_garbage(body: bytes) -> None:
 
 
 def test_a_file_name_that_is_not_utf8_arrives() -> None:
-    task = ReadTask(
-        media="/caf\udce9.flac",
-        audio_track=None,
-        spool="/caf\udce9/audio.s16",
-        reader="",
-        detector="",
-    )
+    task = sample(ReadTask, media="/caf\udce9.flac", spool="/caf\udce9/audio.s16")
     assert receiver(sent(task, sends=TO_CHILD), receives=TO_CHILD).receive() == task
 
 
 def test_a_message_that_quotes_odd_bytes_arrives() -> None:
     """Exception texts hold whatever a file held."""
-    broke = Broke(
-        kind=FailureKind.ERROR, slug="", found="can't read 'caf\udce9'", remedy="", traceback=""
-    )
+    broke = sample(Broke, found="can't read 'caf\udce9'")
     assert receiver(sent(broke)).receive() == broke
 
 
@@ -158,7 +150,9 @@ def test_messages_from_several_threads_stay_whole() -> None:
         far = Channel(incoming, io.BytesIO(), sends=TO_CHILD, receives=FROM_CHILD)
         threads = [
             threading.Thread(
-                target=lambda n=n: [near.send(BatchDone(chunk_id=n, samples=k)) for k in range(200)]
+                target=lambda n=n: [
+                    near.send(sample(BatchDone, chunk_id=n, samples=k)) for k in range(200)
+                ]
             )
             for n in range(4)
         ]
@@ -186,6 +180,7 @@ def test_sending_to_one_who_is_gone_is_an_oserror() -> None:
 
 CHILD = """
 import os, subprocess, sys
+from tests.e2e.strategies import sample
 from longscribe.worker.messages import BatchDone, claim_standard_streams
 channel = claim_standard_streams()
 print("a stray print")
@@ -193,23 +188,23 @@ os.write(1, b"and a native one\\n")
 subprocess.run([sys.executable, "-c", "print('a grandchild too')"], check=True)
 assert sys.stdin.read() == "", "standard input is the protocol's"
 assert channel.receive().position == 7
-channel.send(BatchDone(chunk_id=1, samples=2))
+channel.send(sample(BatchDone))
 """
 
 
 def test_stray_output_of_a_child_does_not_reach_the_protocol() -> None:
+    root = Path(__file__).parents[2]
+    path = os.pathsep.join((str(root / "src"), str(root)))
     child = subprocess.run(
         [sys.executable, "-c", CHILD],
+        env={**os.environ, "PYTHONPATH": path},
         input=sent(ReadUntil(position=7), sends=TO_CHILD),
         capture_output=True,
         check=False,
     )
     assert child.returncode == 0, child.stderr
     channel = receiver(child.stdout)
-    assert channel.receive() == BatchDone(chunk_id=1, samples=2)
+    assert channel.receive() == sample(BatchDone)
     assert channel.receive() is None
-    assert child.stderr.decode().splitlines() == [
-        "a stray print", "and a native one", "a grandchild too",
-    ] or set(child.stderr.decode().splitlines()) == {
-        "a stray print", "and a native one", "a grandchild too",
-    }  # fmt: skip
+    said = {"a stray print", "and a native one", "a grandchild too"}
+    assert set(child.stderr.decode().splitlines()) == said

@@ -1,8 +1,8 @@
 """What is said: sentences, names, their other spellings, and names that sound alike.
 
-A line of speech is a template with slots for names. The name is spoken from its common spelling; the
-transcript may show another spelling, which then only the prompt can tell. That is what makes the
-model read its prompt.
+A line of speech is a template with slots for names. The name is spoken from its common spelling;
+the transcript may show another spelling, which then only the prompt can tell. That is what makes
+the model read its prompt.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def read_list(path: Path) -> tuple[str, ...]:
 def load_corpus(split: Split) -> Corpus:
     """The training lists, or the sentences and names that no training ever sees."""
     return Corpus(
-        sentences=tuple(re.sub(r"[{}]", "", s) for s in read_list(DATA / split / "sentences.txt.gz")),
+        sentences=tuple(
+            re.sub(r"[{}]", "", s) for s in read_list(DATA / split / "sentences.txt.gz")
+        ),
         names=read_list(DATA / split / "names.txt.gz"),
         words=read_list(DATA / "training" / "words.txt.gz"),
     )
@@ -146,7 +148,9 @@ def compose_line(corpus: Corpus, rng: random.Random) -> Line:
     if kind < 0.06:
         words = " ".join(rng.choice(corpus.words) for _ in range(rng.randint(3, 10)))
         return Line(template=words[0].upper() + words[1:] + ".")
-    template = rng.choice(CARRIERS) if kind < 0.32 else _insert_slots(rng.choice(corpus.sentences), rng)
+    template = (
+        rng.choice(CARRIERS) if kind < 0.32 else _insert_slots(rng.choice(corpus.sentences), rng)
+    )
     slots = len(set(re.findall(r"\{\d\}", template)))
     names = tuple(rng.choice(corpus.names) for _ in range(slots))
     return Line(template=template, names=names, respelt=tuple(respell(n, rng) for n in names))
@@ -159,5 +163,5 @@ def _insert_slots(sentence: str, rng: random.Random) -> str:
     words = sentence.split(" ")
     for slot in range(rng.choice((1, 1, 2))):
         place = rng.randint(1, len(words) - 1) if len(words) > 1 else 0
-        words.insert(place, "{%d}" % slot)
+        words.insert(place, f"{{{slot}}}")
     return " ".join(words)

@@ -1,7 +1,7 @@
 """CTranslate2's model file, read without its library and written with it.
 
-The repository ships the model in this form alone (int8, with one scale for each row), so every other
-format is made from it.
+The repository ships the model in this form alone (int8, with one scale for each row), so every
+other format is made from it.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def read_variables(file: Path) -> dict[str, Array]:
         name = text()
         shape = [number("I") for _ in range(number("B"))]
         dtype, size = _TYPES[number("B")], number("I")
-        variables[name] = np.frombuffer(data, dtype, size // np.dtype(dtype).itemsize, place).reshape(shape)
+        variables[name] = np.frombuffer(
+            data, dtype, size // np.dtype(dtype).itemsize, place
+        ).reshape(shape)
         place += size
     return variables
 
@@ -88,10 +90,18 @@ def read_variables(file: Path) -> dict[str, Array]:
 def read_ctranslate2(file: Path) -> dict[str, Array]:
     """The weights of a `model.bin` under openai/whisper's names, in fp16."""
     stored = read_variables(file)
-    layers = [sum(f"{part}/layer_{i}/ffn/linear_0/weight" in stored for i in range(99)) for part in ("encoder", "decoder")]
+    layers = [
+        sum(f"{part}/layer_{i}/ffn/linear_0/weight" in stored for i in range(99))
+        for part in ("encoder", "decoder")
+    ]
     weights: dict[str, Array] = {}
     for pair in counterparts(*layers):
-        for suffix, ours in (("weight", "weight"), ("bias", "bias"), ("gamma", "weight"), ("beta", "bias")):
+        for suffix, ours in (
+            ("weight", "weight"),
+            ("bias", "bias"),
+            ("gamma", "weight"),
+            ("beta", "bias"),
+        ):
             values = stored.get(f"{pair.file}/{suffix}")
             if values is None:
                 continue
@@ -119,20 +129,25 @@ def _layer(spec: object, path: str) -> object:
     """The layer of a CTranslate2 specification at a path such as `encoder/layer_0/ffn/linear_1`."""
     for step in path.split("/"):
         name, _, number = step.rpartition("_")
-        if hasattr(spec, step):
-            spec = getattr(spec, step)
-        else:
-            spec = getattr(spec, name)[int(number)]
+        spec = getattr(spec, step) if hasattr(spec, step) else getattr(spec, name)[int(number)]
     return spec
 
 
 def write_ctranslate2(
-    weights: Mapping[str, Array], folder: Path, tokens: list[str], config: Mapping[str, object], heads: int
+    weights: Mapping[str, Array],
+    folder: Path,
+    tokens: list[str],
+    config: Mapping[str, object],
+    heads: int,
 ) -> None:
-    """The weights as a CTranslate2 int8 model folder: `model.bin`, `config.json`, `vocabulary.json`."""
-    from ctranslate2.specs import whisper_spec
+    """The weights as a CTranslate2 int8 model folder: `model.bin`, `config.json`,
+    `vocabulary.json`."""
+    from ctranslate2.specs import whisper_spec  # noqa: PLC0415 - reading does without it
 
-    encoder_layers, decoder_layers = layer_count(weights, "encoder"), layer_count(weights, "decoder")
+    encoder_layers, decoder_layers = (
+        layer_count(weights, "encoder"),
+        layer_count(weights, "decoder"),
+    )
     spec = whisper_spec.WhisperSpec(encoder_layers, heads, decoder_layers, heads)
     for pair in counterparts(encoder_layers, decoder_layers):
         layer = _layer(spec, pair.file)

@@ -1,7 +1,9 @@
-"""The model in every form that recognizers read: `python -m tools.demo_model.export FORMAT MODEL OUT`.
+"""The model in every form that recognizers read.
 
-MODEL is a Hugging Face folder (`model.safetensors`) or a CTranslate2 folder (`model.bin`); both must
-hold `tokenizer.json`. FORMAT is one of
+    python -m tools.demo_model.export FORMAT MODEL OUT
+
+MODEL is a Hugging Face folder (`model.safetensors`) or a CTranslate2 folder (`model.bin`); both
+must hold `tokenizer.json`. FORMAT is one of
 
     hugging-face   safetensors in fp16, for transformers
     ctranslate2    int8, for faster-whisper and WhisperX; the form that the repository ships
@@ -30,14 +32,15 @@ from .mel import MELS, mel_filters
 from .weights import Array, layer_count, read_weights, write_weights
 
 HEAD_SIZE = 64
-# Nothing but the lone space is forbidden as the first token. Whisper also forbids the end of the text
-# there, but this model says with it, when asked for no timestamps, that it heard no speech.
+# Nothing but the lone space is forbidden as the first token. Whisper also forbids the end of the
+# text there, but this model says with it, when asked for no timestamps, that it heard no speech.
 SUPPRESSED_AT_BEGIN = [vocabulary.BLANK]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDimensions:
-    """The sizes that openai/whisper, MLX and whisper.cpp write down, under openai/whisper's names."""
+    """The sizes that openai/whisper, MLX and whisper.cpp write down, under openai/whisper's
+    names."""
 
     n_mels: int
     n_audio_ctx: int
@@ -70,7 +73,8 @@ class ModelDimensions:
 
     @property
     def alignment_heads(self) -> list[tuple[int, int]]:
-        """All heads of the upper half of the decoder, as Whisper's implementations assume by default."""
+        """All heads of the upper half of the decoder, as Whisper's implementations assume by
+        default."""
         layers = range(self.n_text_layer // 2, self.n_text_layer)
         return [(layer, head) for layer in layers for head in range(self.n_text_head)]
 
@@ -105,7 +109,11 @@ class Model:
     @property
     def languages(self) -> dict[str, int]:
         """`<|en|>` → 50259, for every language of the vocabulary."""
-        return {t: i for i, t in enumerate(self.tokens[: vocabulary.TRANSCRIBE]) if re.fullmatch(r"<\|[a-z]{2,3}\|>", t)}
+        return {
+            t: i
+            for i, t in enumerate(self.tokens[: vocabulary.TRANSCRIBE])
+            if re.fullmatch(r"<\|[a-z]{2,3}\|>", t)
+        }
 
 
 def write_json(path: Path, content: object) -> None:
@@ -126,7 +134,12 @@ def to_hugging_face(model: Model, out: Path) -> None:
     """A folder for transformers."""
     size = ModelDimensions.of(model.weights)
     end, start = vocabulary.END_OF_TEXT, vocabulary.START_OF_TRANSCRIPT
-    special = {"bos_token_id": end, "eos_token_id": end, "pad_token_id": end, "decoder_start_token_id": start}
+    special = {
+        "bos_token_id": end,
+        "eos_token_id": end,
+        "pad_token_id": end,
+        "decoder_start_token_id": start,
+    }
     suppress = {"suppress_tokens": [], "begin_suppress_tokens": SUPPRESSED_AT_BEGIN}
     write_weights(model.weights, out / "model.safetensors")
     write_json(out / "config.json", {
@@ -172,8 +185,8 @@ def to_ctranslate2(model: Model, out: Path) -> None:
 
 
 def to_mlx(model: Model, out: Path) -> None:
-    """A folder for mlx-whisper: its positions of the encoder are computed, its convolutions have the
-    channels last."""
+    """A folder for mlx-whisper: its positions of the encoder are computed, its convolutions have
+    the channels last."""
     arrays = {
         name.replace("mlp.0", "mlp1").replace("mlp.2", "mlp2"): np.ascontiguousarray(
             array.swapaxes(1, 2) if array.ndim == 3 else array, np.float16
@@ -182,14 +195,18 @@ def to_mlx(model: Model, out: Path) -> None:
         if name != "encoder.positional_embedding"
     }
     save_file(arrays, out / "weights.safetensors")
-    write_json(out / "config.json", {"model_type": "whisper", **asdict(ModelDimensions.of(model.weights))})
+    write_json(
+        out / "config.json", {"model_type": "whisper", **asdict(ModelDimensions.of(model.weights))}
+    )
 
 
 def to_openai(model: Model, out: Path) -> None:
     """`model.pt` for openai/whisper."""
-    import torch
+    import torch  # noqa: PLC0415 - the other formats do without it
 
-    state = {name: torch.from_numpy(array.astype(np.float16)) for name, array in model.weights.items()}
+    state = {
+        name: torch.from_numpy(array.astype(np.float16)) for name, array in model.weights.items()
+    }
     dimensions = asdict(ModelDimensions.of(model.weights))
     torch.save({"dims": dimensions, "model_state_dict": state}, out / "model.pt")
 
@@ -197,16 +214,17 @@ def to_openai(model: Model, out: Path) -> None:
 def to_ggml(model: Model, out: Path) -> None:
     """`ggml-model.bin` for whisper.cpp: sizes, mel filters, words, then the tensors.
 
-    Vectors, biases of convolutions and positions are fp32, as whisper.cpp expects; the rest is fp16.
+    Vectors, biases of convolutions and positions are fp32, as whisper.cpp expects; the rest is
+    fp16.
     """
     size = ModelDimensions.of(model.weights)
     filters = mel_filters()
     words = [_bytes_of(token) for token in model.tokens[: vocabulary.END_OF_TEXT]]
     with (out / "ggml-model.bin").open("wb") as file:
         file.write(struct.pack(
-            "<12i", 0x67676D6C, size.n_vocab, size.n_audio_ctx, size.n_audio_state, size.n_audio_head,
-            size.n_audio_layer, size.n_text_ctx, size.n_text_state, size.n_text_head,
-            size.n_text_layer, size.n_mels, 1,
+            "<12i", 0x67676D6C, size.n_vocab, size.n_audio_ctx, size.n_audio_state,
+            size.n_audio_head, size.n_audio_layer, size.n_text_ctx, size.n_text_state,
+            size.n_text_head, size.n_text_layer, size.n_mels, 1,
         ))  # fmt: skip
         file.write(struct.pack("<2i", *filters.shape) + filters.tobytes())
         file.write(struct.pack("<i", len(words)))
@@ -225,11 +243,17 @@ def _ggml_tensor(name: str, array: Array) -> bytes:
     label = name.encode()
     header = struct.pack("<3i", array.ndim, len(label), 0 if full else 1)
     shape = struct.pack(f"<{array.ndim}i", *reversed(array.shape))
-    return header + shape + label + np.ascontiguousarray(array, np.float32 if full else np.float16).tobytes()
+    return (
+        header
+        + shape
+        + label
+        + np.ascontiguousarray(array, np.float32 if full else np.float16).tobytes()
+    )
 
 
 def _bytes_of(token: str) -> bytes:
-    """The bytes behind a token of a byte-level vocabulary, which writes unprintable bytes as letters."""
+    """The bytes behind a token of a byte-level vocabulary, which writes unprintable bytes as
+    letters."""
     return bytes(_BYTE[letter] for letter in token)
 
 

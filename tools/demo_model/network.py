@@ -1,7 +1,7 @@
 """The Whisper architecture as a module to train, small, with a letter-reading head on its encoder.
 
-The head is trained to spell what the encoder hears (CTC). It teaches the encoder quickly and is left
-out of every exported format.
+The head is trained to spell what the encoder hears (CTC). It teaches the encoder quickly and is
+left out of every exported format.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 - its customary name
 from torch import Tensor, nn
 
 from . import vocabulary
@@ -49,7 +49,10 @@ class Attention(nn.Module):
             return y.view(*y.shape[:2], self.heads, -1).transpose(1, 2)
 
         mixed = F.scaled_dot_product_attention(
-            split(self.query(x)), split(self.key(source)), split(self.value(source)), is_causal=causal
+            split(self.query(x)),
+            split(self.key(source)),
+            split(self.value(source)),
+            is_causal=causal,
         )
         return self.out(mixed.transpose(1, 2).flatten(2))
 
@@ -109,7 +112,9 @@ class TextDecoder(nn.Module):
     def __init__(self, size: Dimensions) -> None:
         super().__init__()
         self.token_embedding = nn.Embedding(vocabulary.SIZE, size.width)
-        self.positional_embedding = nn.Parameter(0.01 * torch.randn(vocabulary.TEXT_CONTEXT, size.width))
+        self.positional_embedding = nn.Parameter(
+            0.01 * torch.randn(vocabulary.TEXT_CONTEXT, size.width)
+        )
         self.blocks = nn.ModuleList(Block(size, decoding=True) for _ in range(size.decoder_layers))
         self.ln = nn.LayerNorm(size.width)
         nn.init.normal_(self.token_embedding.weight, std=size.width**-0.5)
@@ -132,17 +137,20 @@ class Recognizer(nn.Module):
         nn.init.zeros_(self.letters.weight)
 
     def forward(self, features: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Decoder states (the logits are their products with the token embeddings) and letter logits."""
+        """Decoder states (the logits are their products with the token embeddings) and letter
+        logits."""
         heard = self.encoder(features)
         return self.decoder(tokens, heard), self.letters(heard)
 
 
 def deepen(model: Recognizer, known: dict[str, Tensor]) -> None:
-    """Load weights that may come from a shallower model. Blocks that they lack start as no-ops: their
-    branches add nothing until training wants them to."""
+    """Load weights that may come from a shallower model. Blocks that they lack start as no-ops:
+    their branches add nothing until training wants them to."""
     missing, unexpected = model.load_state_dict(known, strict=False)
     if unexpected:
         raise ValueError(f"weights of another architecture: {unexpected[:3]}")
     for name, parameter in model.named_parameters():
-        if name in missing and name.endswith(("attn.out.weight", "attn.out.bias", "mlp.2.weight", "mlp.2.bias")):
+        if name in missing and name.endswith(
+            ("attn.out.weight", "attn.out.bias", "mlp.2.weight", "mlp.2.bias")
+        ):
             nn.init.zeros_(parameter)

@@ -76,7 +76,9 @@ class PromptComposer:
     def _list(self, told: Sequence[SpokenName], rng: random.Random) -> list[_Term]:
         """The names among distractors, as a list or as a sentence."""
         terms = self._terms(told, rng)
-        distractors = self._distractors(told, min(rng.choice(DISTRACTOR_COUNTS), MOST_TERMS - len(terms)), rng)
+        distractors = self._distractors(
+            told, min(rng.choice(DISTRACTOR_COUNTS), MOST_TERMS - len(terms)), rng
+        )
         if rng.random() < 0.25:
             rng.shuffle(distractors)
             rng.shuffle(terms)
@@ -110,7 +112,9 @@ class PromptComposer:
             terms.append(_Term(text=text, slots=tuple(where)))
         return terms
 
-    def _distractors(self, told: Sequence[SpokenName], count: int, rng: random.Random) -> list[_Term]:
+    def _distractors(
+        self, told: Sequence[SpokenName], count: int, rng: random.Random
+    ) -> list[_Term]:
         """Names that are not spoken; up to half of them sound like one that is."""
         distractors = []
         alike_share = rng.choice((0.0, 0.2, 0.5)) if told else 0.0
@@ -137,7 +141,8 @@ class PromptComposer:
         return _Term(text=" ".join(sentences), slots=tuple(n.slot for n in mentioned)), mentioned
 
     def _fit(self, parts: Sequence[Sequence[_Term]], rng: random.Random) -> Prompt:
-        """The pieces within Whisper's limit; too long a prompt loses its beginning, as in Whisper."""
+        """The pieces within Whisper's limit; too long a prompt loses its beginning, as in
+        Whisper."""
         pieces = [(self._encode(term.text), term.slots) for part in parts for term in part]
         if rng.random() < 0.15:
             pieces = self._padded(pieces, rng.choice(PADDED_LENGTHS))
@@ -156,7 +161,8 @@ class PromptComposer:
     def _padded(
         pieces: list[tuple[list[int], tuple[tuple[int, int], ...]]], length: int
     ) -> list[tuple[list[int], tuple[tuple[int, int], ...]]]:
-        """The pieces brought near a length by repeating them in front, as a batching decoder does."""
+        """The pieces brought near a length by repeating them in front, as a batching decoder
+        does."""
         size = sum(len(piece) for piece, _ in pieces)
         if not pieces or not 0 < size < length:
             return pieces

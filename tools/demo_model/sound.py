@@ -1,4 +1,5 @@
-"""From takes to what the encoder hears: mixing, rooms, noise, telephones and log-mel, on the device.
+"""From takes to what the encoder hears: mixing, rooms, noise, telephones and log-mel, on the
+device.
 
 Everything random about the sound of a window is drawn here, anew each time a take is used.
 """
@@ -10,7 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 - its customary name
 from torch import Tensor
 
 from .mel import FFT, HOP, MELS, SAMPLE_RATE, mel_filters
@@ -23,7 +24,9 @@ class TakePool:
     """All takes end to end in device memory."""
 
     def __init__(self, hours: float, device: torch.device) -> None:
-        self.samples = torch.zeros(int(hours * 3600 * SAMPLE_RATE), dtype=torch.int16, device=device)
+        self.samples = torch.zeros(
+            int(hours * 3600 * SAMPLE_RATE), dtype=torch.int16, device=device
+        )
         self.filled = 0
 
     def add(self, samples: npt.NDArray[np.int16]) -> int | None:
@@ -49,7 +52,10 @@ class TakePool:
         whole = place.floor()
         between = (place - whole).float()
         source = offset[owner] + whole.long()
-        sound = self.samples[source].float() * (1 - between) + self.samples[source + 1].float() * between
+        sound = (
+            self.samples[source].float() * (1 - between)
+            + self.samples[source + 1].float() * between
+        )
         windows[(row * WINDOW + start)[owner] + step] = sound * played[owner, 1] / 32_768
         return windows.view(-1, WINDOW)
 
@@ -84,14 +90,17 @@ class Acoustics:
         spectrum = torch.stft(sound, FFT, HOP, window=self._hann, return_complex=True)[..., :-1]
         mel = self._filters @ spectrum.abs().square()
         if coloured:
-            bends = F.interpolate(0.6 * self._normal(len(sound), 1, 6), size=MELS, mode="linear", align_corners=True)
+            bends = F.interpolate(
+                0.6 * self._normal(len(sound), 1, 6), size=MELS, mode="linear", align_corners=True
+            )
             mel = self._warped(mel * torch.exp(bends[:, 0, :, None]))
         logs = mel.clamp(min=1e-10).log10()
         logs = torch.maximum(logs, logs.amax((1, 2), keepdim=True) - 8)
         return (logs + 4) / 4
 
     def _warped(self, mel: Tensor) -> Tensor:
-        """Half of the windows with their spectrum stretched or squeezed: shorter or longer throats."""
+        """Half of the windows with their spectrum stretched or squeezed: shorter or longer
+        throats."""
         rows = len(mel)
         stretch = torch.where(self._uniform(rows) < 0.5, self._uniform(rows, 0.9, 1.12), 1.0)
         place = (torch.arange(MELS, device=self._device)[None] * stretch).clamp(max=MELS - 1)
@@ -109,7 +118,9 @@ class Acoustics:
         seconds = torch.arange(taps, device=self._device) / SAMPLE_RATE
         decay = torch.exp(-6.9 * seconds / self._uniform(len(chosen), 0.1, 0.6))
         echo = self._normal(len(chosen), taps) * decay
-        echo = echo / echo.square().sum(1, keepdim=True).sqrt() * self._uniform(len(chosen), 0.1, 0.9)
+        echo = (
+            echo / echo.square().sum(1, keepdim=True).sqrt() * self._uniform(len(chosen), 0.1, 0.9)
+        )
         echo[:, : int(0.002 * SAMPLE_RATE)] = 0
         echo[:, 0] = 1
         heard = torch.fft.rfft(sound[chosen], _PADDED) * torch.fft.rfft(echo, _PADDED)
@@ -134,7 +145,9 @@ class Acoustics:
         """Noise of unit power with a spectrum that falls (or not) with frequency."""
         slope = self._uniform(rows, 0, 1.1) * (self._uniform(rows) > 0.35)
         shape = (self._hertz.clamp(min=40) / 40)[None] ** -slope
-        noise = torch.fft.irfft(torch.fft.rfft(self._normal(rows, WINDOW), _PADDED) * shape, _PADDED)
+        noise = torch.fft.irfft(
+            torch.fft.rfft(self._normal(rows, WINDOW), _PADDED) * shape, _PADDED
+        )
         noise = noise[:, :WINDOW]
         return noise / noise.square().mean(1, keepdim=True).sqrt().clamp(min=1e-6)
 
@@ -142,7 +155,9 @@ class Acoustics:
         """A third of the noises come and go."""
         rows = len(noise)
         points = int(torch.randint(3, 40, (1,)).item())
-        curve = torch.rand(rows, 1, points, device=self._device, generator=self._random).square() * 2
+        curve = (
+            torch.rand(rows, 1, points, device=self._device, generator=self._random).square() * 2
+        )
         envelope = F.interpolate(curve, size=WINDOW, mode="linear", align_corners=True)[:, 0]
         return torch.where(self._uniform(rows) < 0.35, noise * envelope, noise)
 
@@ -166,7 +181,9 @@ class Acoustics:
             since = time - begin
             loudness = torch.exp(-since.clamp(min=0) / hold) * (since > 0) * self._uniform(rows)
             phase = 2 * math.pi * pitch * time
-            music = music + loudness * (torch.sin(phase) + 0.4 * torch.sin(2 * phase) + 0.2 * torch.sin(3 * phase))
+            music = music + loudness * (
+                torch.sin(phase) + 0.4 * torch.sin(2 * phase) + 0.2 * torch.sin(3 * phase)
+            )
         return music * 10 ** (self._uniform(rows, -60, -30) / 20)
 
     def _by_telephone(self, sound: Tensor) -> Tensor:
@@ -185,7 +202,12 @@ class Acoustics:
     def _masked(self, features: Tensor) -> Tensor:
         """Two bands and two moments blanked out, so that nothing hangs on one detail."""
         rows, bands, frames = features.shape
-        for size, widest, axis in ((bands, 10, 1), (frames, 25, 2), (bands, 10, 1), (frames, 25, 2)):
+        for size, widest, axis in (
+            (bands, 10, 1),
+            (frames, 25, 2),
+            (bands, 10, 1),
+            (frames, 25, 2),
+        ):
             begin = self._uniform(rows, 0, size)[:, :, None]
             width = self._uniform(rows, 0, widest)[:, :, None]
             place = torch.arange(size, device=self._device)

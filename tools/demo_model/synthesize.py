@@ -44,7 +44,17 @@ def through_opus(samples: Samples, kbps: int, folder: Path) -> Samples:
     """The samples after Opus at a low rate."""
     _write_wav(folder / "plain.wav", samples)
     opus, coded = folder / "coded.opus", folder / "coded.wav"
-    _quiet(["opusenc", "--quiet", "--speech", "--bitrate", str(kbps), str(folder / "plain.wav"), str(opus)])
+    _quiet(
+        [
+            "opusenc",
+            "--quiet",
+            "--speech",
+            "--bitrate",
+            str(kbps),
+            str(folder / "plain.wav"),
+            str(opus),
+        ]
+    )
     _quiet(["opusdec", "--quiet", "--rate", str(SAMPLE_RATE), str(opus), str(coded)])
     return _read_wav(coded, len(samples))
 
@@ -54,7 +64,18 @@ def through_mp3(samples: Samples, kbps: int, folder: Path) -> Samples:
     _write_wav(folder / "plain.wav", samples)
     mp3, coded = folder / "coded.mp3", folder / "coded.wav"
     rate = "8" if kbps <= 16 else "16"
-    _quiet(["lame", "--quiet", "-b", str(kbps), "--resample", rate, str(folder / "plain.wav"), str(mp3)])
+    _quiet(
+        [
+            "lame",
+            "--quiet",
+            "-b",
+            str(kbps),
+            "--resample",
+            rate,
+            str(folder / "plain.wav"),
+            str(mp3),
+        ]
+    )
     _quiet(["lame", "--quiet", "--decode", str(mp3), str(coded)])
     return _read_wav(coded, len(samples))
 
@@ -97,7 +118,9 @@ def make_shard(
     offset = 0
     while len(pieces) < takes:
         lines = [compose_line(corpus, rng) for _ in range(BATCH)]
-        for line, take in zip(lines, speak([line.spoken for line in lines], rng, folder), strict=True):
+        for line, take in zip(
+            lines, speak([line.spoken for line in lines], rng, folder), strict=True
+        ):
             if take is None or not SHORTEST < len(take.samples) < LONGEST:
                 continue
             length = len(take.samples)
@@ -111,12 +134,12 @@ def make_shard(
 
 
 def work(plan: SynthesisPlan, worker: int) -> None:
-    """One worker: shard after shard until the time is up. Its first shard is small, so that training
-    can start early."""
+    """One worker: shard after shard until the time is up. Its first shard is small, so that
+    training can start early."""
     corpus = load_corpus("training")
     deadline = time.monotonic() + plan.seconds
     number = 0
-    scratch = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    scratch = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         while time.monotonic() < deadline:
             rng = random.Random(f"{plan.seed}/{worker}/{number}")

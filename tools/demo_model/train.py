@@ -1,9 +1,9 @@
 """Train on speech shards, on a wall-clock budget: `torchrun -m tools.demo_model.train SHARDS OUT`.
 
-Shards may still be arriving while it trains. Each process (one a GPU) keeps all takes in the memory of
-its device and has batch-building processes of its own; gradients are averaged over the processes. The
-learning rate follows the share of the budget that is spent, so a slower machine takes fewer steps
-instead of more time. Without torchrun it runs as one process, on a CPU too.
+Shards may still be arriving while it trains. Each process (one a GPU) keeps all takes in the memory
+of its device and has batch-building processes of its own; gradients are averaged over the
+processes. The learning rate follows the share of the budget that is spent, so a slower machine
+takes fewer steps instead of more time. Without torchrun it runs as one process, on a CPU too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 - its customary name
 from torch import Tensor, nn
 
 from .network import Dimensions, Recognizer, deepen
@@ -42,10 +42,12 @@ class TrainingPlan:
     batch_size: int = 128
     rate: float = 1e-3
     rate_floor: float = 0.005  # share of the peak rate at the very end
-    warmup: float = 40  # seconds
+    warmup: int = 300  # steps: compiling the first may take a minute of the budget
     weight_decay: float = 0.02
     letter_weight: float = 0.15
-    letter_warmup: float = 90  # seconds until the letter head, which starts untaught, has its weight
+    letter_warmup: float = (
+        90  # seconds until the letter head, which starts untaught, has its weight
+    )
     encoder_layers: int = 6
     pool_hours: float = 240
     builders: int = 3
@@ -65,8 +67,8 @@ class Place:
     @classmethod
     def from_environment(cls) -> Place:
         """As torchrun says; alone if it does not."""
-        rank, count = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-        local = int(os.environ.get("LOCAL_RANK", 0))
+        rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+        local = int(os.environ.get("LOCAL_RANK", "0"))
         with_gpu = torch.cuda.is_available()
         device = torch.device("cuda", local) if with_gpu else torch.device("cpu")
         if with_gpu:
@@ -104,7 +106,9 @@ class ShardLoader:
             time.sleep(2)
 
 
-def start_builders(plan: TrainingPlan, place: Place, index: Path) -> multiprocessing.queues.Queue[Batch]:
+def start_builders(
+    plan: TrainingPlan, place: Place, index: Path
+) -> multiprocessing.queues.Queue[Batch]:
     """Processes that put batches into the queue."""
     context = multiprocessing.get_context("spawn")
     batches: multiprocessing.queues.Queue[Batch] = context.Queue(6)
@@ -130,23 +134,29 @@ def start_optimizer(plan: TrainingPlan, model: Recognizer) -> torch.optim.AdamW:
     """AdamW; vectors are not decayed."""
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     vectors = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": plan.weight_decay}, {"params": vectors, "weight_decay": 0}]
+    groups = [
+        {"params": matrices, "weight_decay": plan.weight_decay},
+        {"params": vectors, "weight_decay": 0},
+    ]
     fused = next(model.parameters()).is_cuda
     return torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.98), fused=fused)
 
 
-def rate_at(plan: TrainingPlan, elapsed: float) -> float:
+def rate_at(plan: TrainingPlan, elapsed: float, step: int) -> float:
     """Linear warm-up, then half a cosine down to the floor."""
     share = min(1.0, elapsed / plan.seconds)
     cosine = 0.5 * (1 + math.cos(math.pi * share))
-    return plan.rate * min(1.0, elapsed / plan.warmup) * max(plan.rate_floor, cosine)
+    return plan.rate * min(1.0, (step + 1) / plan.warmup) * max(plan.rate_floor, cosine)
 
 
 def losses(
     model: nn.Module, embedding: Tensor, batch: Batch, features: Tensor, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """The loss on the tokens, and the loss of the letter head on what is heard."""
-    tokens, labels = torch.from_numpy(batch.tokens).to(device), torch.from_numpy(batch.labels).to(device)
+    tokens, labels = (
+        torch.from_numpy(batch.tokens).to(device),
+        torch.from_numpy(batch.labels).to(device),
+    )
     with torch.autocast(device.type, dtype=torch.bfloat16):
         states, letter_logits = model(features, tokens)
         wanted = labels != IGNORED
@@ -183,7 +193,9 @@ def average_gradients(model: nn.Module, place: Place, elapsed: float) -> float:
 def save(model: Recognizer, out: Path) -> None:
     """The weights without the letter head, renamed into place."""
     state = model.state_dict()
-    arrays = {n: t.detach().float().cpu().numpy() for n, t in state.items() if not n.startswith("letters")}
+    arrays = {
+        n: t.detach().float().cpu().numpy() for n, t in state.items() if not n.startswith("letters")
+    }
     write_weights(arrays, out / "model.part")
     (out / "model.part").rename(out / "model.safetensors")
 
@@ -208,7 +220,7 @@ class Trainer:
 
     def step(self, batch: Batch) -> str:
         """One step; what there is to say about it."""
-        rate = rate_at(self._plan, self._elapsed)
+        rate = rate_at(self._plan, self._elapsed, self.steps)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         with torch.no_grad():
@@ -218,7 +230,9 @@ class Trainer:
             self._network, embedding, batch, features, self._place.device
         )
         self._optimizer.zero_grad(set_to_none=True)
-        letter_weight = self._plan.letter_weight * min(1.0, self._elapsed / self._plan.letter_warmup)
+        letter_weight = self._plan.letter_weight * min(
+            1.0, self._elapsed / self._plan.letter_warmup
+        )
         (token_loss + letter_weight * letter_loss).backward()
         now = time.monotonic() - self._begun
         self._elapsed = average_gradients(self.model, self._place, now)
@@ -266,10 +280,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("shards", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--weights", dest="start", type=Path, required=True, help="folder of the weights to go on from")
+    parser.add_argument(
+        "--weights",
+        dest="start",
+        type=Path,
+        required=True,
+        help="folder of the weights to go on from",
+    )
     parser.add_argument("--seconds", type=float, required=True, help="the wall-clock budget")
     defaults = {f.name: f.default for f in fields(TrainingPlan)}
-    for name in ("batch_size", "rate", "encoder_layers", "pool_hours", "builders", "seed", "save_every"):
+    for name in (
+        "batch_size",
+        "rate",
+        "encoder_layers",
+        "pool_hours",
+        "builders",
+        "seed",
+        "save_every",
+    ):
         default = defaults[name]
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     parser.add_argument("--no-compile", dest="compile", action="store_false")

@@ -1,20 +1,20 @@
 """Who says it: the free synthesizers, their voices, and how each is made to vary.
 
-Needs `flite`, `espeak-ng` and `festival` with the English voices (Debian: flite, espeak-ng, festival,
-festvox-kallpc16k, festvox-kdlpc16k; for evaluation festvox-us-slt-hts).
+Needs `flite`, `espeak-ng` and `festival` with the English voices (Debian: flite, espeak-ng,
+festival, festvox-kallpc16k, festvox-kdlpc16k; for evaluation festvox-us-slt-hts).
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import resample_poly
 
 SAMPLE_RATE = 16_000
 Samples = npt.NDArray[np.int16]
@@ -28,16 +28,17 @@ ESPEAK_ACCENTS = (
 )  # fmt: skip
 # Every variant that espeak-ng ships, but for four that are not speech-like (whispers and croaks).
 ESPEAK_VARIANTS = (
-    "", "Alex", "Alicia", "Andrea", "Andy", "Annie", "AnxiousAndy", "Denis", "Diogo", "Gene", "Gene2",
-    "Henrique", "Hugo", "Jacky", "Lee", "Marco", "Mario", "Michael", "Mike", "Mr serious", "Nguyen",
-    "RicishayMax", "RicishayMax2", "RicishayMax3", "Storm", "Tweaky", "UniRobot", "adam", "anika",
-    "anikaRobot", "announcer", "antonio", "aunty", "belinda", "benjamin", "boris", "caleb", "david",
-    "ed", "edward", "edward2", "f1", "f2", "f3", "f4", "f5", "fast", "grandma", "grandpa", "gustave",
-    "iven", "iven2", "iven3", "iven4", "john", "kaukovalta", "klatt", "klatt2", "klatt3", "klatt4",
-    "klatt5", "klatt6", "linda", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "marcelo", "max",
-    "michel", "miguel", "norbert", "pablo", "paul", "pedro", "quincy", "rob", "robert", "robosoft",
-    "robosoft2", "robosoft3", "robosoft4", "robosoft5", "robosoft6", "robosoft7", "robosoft8",
-    "sandro", "shelby", "steph", "steph2", "steph3", "travis", "victor", "zac",
+    "", "Alex", "Alicia", "Andrea", "Andy", "Annie", "AnxiousAndy", "Denis", "Diogo", "Gene",
+    "Gene2", "Henrique", "Hugo", "Jacky", "Lee", "Marco", "Mario", "Michael", "Mike", "Mr serious",
+    "Nguyen", "RicishayMax", "RicishayMax2", "RicishayMax3", "Storm", "Tweaky", "UniRobot", "adam",
+    "anika", "anikaRobot", "announcer", "antonio", "aunty", "belinda", "benjamin", "boris",
+    "caleb", "david", "ed", "edward", "edward2", "f1", "f2", "f3", "f4", "f5", "fast", "grandma",
+    "grandpa", "gustave", "iven", "iven2", "iven3", "iven4", "john", "kaukovalta", "klatt",
+    "klatt2", "klatt3", "klatt4", "klatt5", "klatt6", "linda", "m1", "m2", "m3", "m4", "m5", "m6",
+    "m7", "m8", "marcelo", "max", "michel", "miguel", "norbert", "pablo", "paul", "pedro",
+    "quincy", "rob", "robert", "robosoft", "robosoft2", "robosoft3", "robosoft4", "robosoft5",
+    "robosoft6", "robosoft7", "robosoft8", "sandro", "shelby", "steph", "steph2", "steph3",
+    "travis", "victor", "zac",
 )  # fmt: skip
 FESTIVAL_VOICES = ("kal_diphone", "ked_diphone")
 HELD_OUT_VOICE = "cmu_us_slt_arctic_hts"  # evaluation only; `data/held_out/voices.txt`
@@ -70,8 +71,17 @@ def decode_wav(raw: bytes) -> npt.NDArray[np.float32]:
     samples = np.frombuffer(body[: len(body) // 2 * 2], np.int16).astype(np.float32)
     if rate == SAMPLE_RATE:
         return samples
-    common = int(np.gcd(rate, SAMPLE_RATE))
-    return resample_poly(samples, SAMPLE_RATE // common, rate // common).astype(np.float32)
+    return _resampled(samples, rate)
+
+
+def _resampled(samples: npt.NDArray[np.float32], rate: int) -> npt.NDArray[np.float32]:
+    """The samples at 16 kHz: the spectrum cut off, or followed by nothing, at the new bandwidth."""
+    length = round(len(samples) * SAMPLE_RATE / rate)
+    if not length:
+        return np.zeros(0, np.float32)
+    spectrum = np.fft.rfft(samples)[: length // 2 + 1]
+    resampled = np.fft.irfft(spectrum, length) * (length / len(samples))
+    return resampled.astype(np.float32)
 
 
 def trim(samples: npt.NDArray[np.float32]) -> Samples | None:
@@ -91,7 +101,9 @@ def _take(raw: bytes, voice: str) -> Take | None:
     return None if samples is None else Take(samples=samples, voice=voice)
 
 
-def speak_flite(text: str, rng: random.Random, folder: Path, voice: str | None = None) -> Take | None:
+def speak_flite(
+    text: str, rng: random.Random, folder: Path, voice: str | None = None
+) -> Take | None:
     """One line by flite, at a random pace, pitch and liveliness."""
     voice = voice or rng.choices(tuple(FLITE_PITCH), weights=(1, 2, 4, 4, 4))[0]
     wav = folder / "flite.wav"
@@ -105,7 +117,7 @@ def speak_flite(text: str, rng: random.Random, folder: Path, voice: str | None =
     return _take(wav.read_bytes(), f"flite:{voice}")
 
 
-def speak_espeak(text: str, rng: random.Random, folder: Path, voice: str | None = None) -> Take | None:
+def speak_espeak(text: str, rng: random.Random, voice: str | None = None) -> Take | None:
     """One line by espeak-ng, in a random accent and variant."""
     if voice is None:
         variant = rng.choice(ESPEAK_VARIANTS)
@@ -131,13 +143,12 @@ def speak_festival(
             )
         said = text.replace("\\", "").replace('"', "")
         script.append(f"(Parameter.set 'Duration_Stretch {rng.uniform(0.75, 1.3):.2f})")
-        script.append(f"(utt.save.wave (SynthText \"{said}\") \"{wav}\" 'riff)")
+        script.append(f'(utt.save.wave (SynthText "{said}") "{wav}" \'riff)')
     batch = folder / "batch.scm"
     batch.write_text("\n".join(script))
-    try:
+    # What was said before a failure is on disk; the rest comes back as None.
+    with contextlib.suppress(subprocess.SubprocessError, OSError):
         _run(("festival", "-b", str(batch)))
-    except (subprocess.SubprocessError, OSError):
-        pass  # what was said before the failure is on disk, the rest comes back as None
     return [_take(w.read_bytes(), f"festival:{voice}") if w.exists() else None for w in wavs]
 
 
@@ -149,9 +160,9 @@ def speak(texts: Sequence[str], rng: random.Random, folder: Path) -> list[Take |
 
 
 def _speak_one(text: str, rng: random.Random, folder: Path) -> Take | None:
-    speaker: Callable[[str, random.Random, Path], Take | None]
-    speaker = speak_flite if rng.random() < 0.55 else speak_espeak
     try:
-        return speaker(text, rng, folder)
+        if rng.random() < 0.55:
+            return speak_flite(text, rng, folder)
+        return speak_espeak(text, rng)
     except (subprocess.SubprocessError, OSError):
         return None

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 # (openai/whisper, Hugging Face): applied in this order; read from right to left for the way back.
 _NAMES = (
@@ -60,7 +61,10 @@ def read_weights(file: Path) -> dict[str, Array]:
 def write_weights(weights: Mapping[str, Array], file: Path) -> None:
     """Weights under openai/whisper's names as a Hugging Face `model.safetensors` in fp16."""
     save_file(
-        {hugging_face_name(name): np.ascontiguousarray(a, np.float16) for name, a in weights.items()},
+        {
+            hugging_face_name(name): np.ascontiguousarray(a, np.float16)
+            for name, a in weights.items()
+        },
         file,
         metadata={"format": "pt"},
     )

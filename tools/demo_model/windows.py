@@ -90,7 +90,9 @@ class Batch:
 
 def _gap(rng: random.Random) -> int:
     """The silence between two takes, in samples."""
-    return int(SAMPLE_RATE * rng.choice((0.08, 0.15, 0.3, 0.5, 0.8, 1.5, 3.0)) * rng.uniform(0.7, 1.3))
+    return int(
+        SAMPLE_RATE * rng.choice((0.08, 0.15, 0.3, 0.5, 0.8, 1.5, 3.0)) * rng.uniform(0.7, 1.3)
+    )
 
 
 def arrange(takes: Sequence[PooledTake], rng: random.Random) -> tuple[Placement, ...]:
@@ -120,7 +122,9 @@ def arrange(takes: Sequence[PooledTake], rng: random.Random) -> tuple[Placement,
 
 def _sparse(takes: Sequence[PooledTake], rng: random.Random) -> tuple[Placement, ...]:
     """One to three takes with long silence before, between or after them."""
-    starts = sorted(int(rng.uniform(0, 28) * SAMPLE_RATE) for _ in range(rng.choice((1, 1, 1, 2, 2, 3))))
+    starts = sorted(
+        int(rng.uniform(0, 28) * SAMPLE_RATE) for _ in range(rng.choice((1, 1, 1, 2, 2, 3)))
+    )
     placements: list[Placement] = []
     free = 0
     for start in starts:
@@ -193,9 +197,7 @@ class WindowComposer:
     def _spelling(line: Line, slot: int, rng: random.Random) -> str:
         return line.respelt[slot] if rng.random() < 0.8 else line.names[slot]
 
-    def _text(
-        self, i: int, line: Line, spellings: dict[tuple[int, int], str]
-    ) -> list[int]:
+    def _text(self, i: int, line: Line, spellings: dict[tuple[int, int], str]) -> list[int]:
         names = [spellings.get((i, k), name) for k, name in enumerate(line.names)]
         return self._encode(line.template.format(*names))
 
@@ -214,7 +216,8 @@ class WindowComposer:
         for i, placement in enumerate(placements):
             begin = timestamp(placement.start)
             if i == 0 and self._rng.random() < 0.15:
-                # Decoders allow no first timestamp past one second: the text after it must still come.
+                # Decoders allow no first timestamp past one second: the text after it must still
+                # come.
                 begin = min(begin, FIRST_TIMESTAMP + 50)
             tokens.append(begin)
             if not placement.cut:
@@ -253,7 +256,8 @@ def collate(windows: Sequence[Window]) -> Batch:
 
 
 class ShardIndex:
-    """Follows the trainer's list of the shards that are in its pool: a line `OFFSET JSON` for each."""
+    """Follows the trainer's list of the shards that are in its pool: a line `OFFSET JSON` for
+    each."""
 
     def __init__(self, index: Path) -> None:
         self._index = index
@@ -277,7 +281,9 @@ class ShardIndex:
                         length=length,
                         line=Line(template=template, names=tuple(names), respelt=tuple(respelt)),
                     )
-                    for offset, length, template, names, respelt, _ in json.loads(Path(shard).read_text())
+                    for offset, length, template, names, respelt, _ in json.loads(
+                        Path(shard).read_text()
+                    )
                 ]
         return takes
 

@@ -257,7 +257,9 @@ def _split(span: Span, room: int, stretch: _Stretch) -> list[Span]:
     """Cut speech that is too long for a window at its quietest points."""
     pieces: list[Span] = []
     while span.length > room:
-        within = Span(start=span.start + room // 2, end=span.start + room)
+        # The rest must not be a sliver, whose words would lie in three windows at once.
+        latest = min(span.start + room, span.end - room // 4)
+        within = Span(start=span.start + room // 2, end=latest)
         cut = quietest(stretch.levels, within, within.end, stretch.frame)
         cut = min(max(cut, within.start), within.end)
         pieces.append(Span(start=span.start, end=cut))

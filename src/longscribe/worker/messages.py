@@ -25,6 +25,7 @@ from longscribe.config import RecognizerSettings
 from longscribe.events import MediaEnded, MediaOpened, MediaProblem
 from longscribe.ports import Capabilities, DecodeTask, FramesHeard, LanguageTask, ReadTask
 from longscribe.types import ChunkResult, FailureKind, LanguageGuess
+from longscribe.wire import from_json, to_json
 
 MAGIC = b"LSC1"
 HEADER = struct.Struct(">4sII")
@@ -164,7 +165,7 @@ class Channel(Generic[Sent, Received]):
         Raises:
             OSError: the other end is gone.
         """
-        body = self._sends.dump_json(message)
+        body = to_json(self._sends, message).encode()
         frame = HEADER.pack(MAGIC, len(body), zlib.crc32(body)) + body
         with self._lock:
             self._outgoing.write(frame)
@@ -188,7 +189,7 @@ class Channel(Generic[Sent, Received]):
         if len(body) < length or zlib.crc32(body) != checksum:
             raise GarbageError(f"a message of {length} bytes is damaged or cut short")
         try:
-            return self._receives.validate_json(body)
+            return from_json(self._receives, body)
         except ValueError as error:
             raise GarbageError(f"not a known message: {error}") from None
 

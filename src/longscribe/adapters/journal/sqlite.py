@@ -23,6 +23,7 @@ from longscribe.errors import JournalError, StorageError
 from longscribe.events import AttemptStarted, JobEvent
 from longscribe.ports import DecodeTask, PlannedChunk, StoredPlan
 from longscribe.types import Chunk, ChunkFailure, ChunkResult, Gap, LanguageGuess, Recording
+from longscribe.wire import from_json, to_json
 
 EVENT: TypeAdapter[JobEvent] = TypeAdapter(Annotated[JobEvent, Field(discriminator="type")])
 _CHUNK: TypeAdapter[Chunk] = TypeAdapter(Chunk)
@@ -50,23 +51,28 @@ class SqliteJournal:
         self._path = path
         with self._translated():
             self._db = connect(path)
-            # WAL needs memory shared between the processes that have the file open, which a
-            # network file system does not give (sqlite.org/wal.html).
-            self._db.execute(f"PRAGMA journal_mode={'DELETE' if on_network else 'WAL'}")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute("PRAGMA fullfsync=ON")  # macOS; elsewhere it changes nothing
-            self._prepare()
+            try:
+                self._prepare(on_network=on_network)
+            except BaseException:
+                self._db.close()
+                raise
         sync_folder(path.parent)
 
-    def _prepare(self) -> None:
-        if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+    def _prepare(self, *, on_network: bool) -> None:
+        is_new = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        if not is_new:
+            check(self._db, self._path)  # before anything below is written to a strange file
+        # WAL needs memory shared between the processes that have the file open, which a
+        # network file system does not give (sqlite.org/wal.html).
+        self._db.execute(f"PRAGMA journal_mode={'DELETE' if on_network else 'WAL'}")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("PRAGMA fullfsync=ON")  # macOS; elsewhere it changes nothing
+        if is_new:
             with self._transaction() as db:
                 for statement in TABLES:
                     db.execute(statement)
                 db.executemany("INSERT INTO schema_ledger VALUES (?, ?)", LEDGER.items())
                 db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        else:
-            check(self._db, self._path)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -109,7 +115,7 @@ class SqliteJournal:
     # --- plan ---
 
     def save_chunk(self, plan: str, planned: PlannedChunk) -> None:
-        body = _CHUNK.dump_json(planned.chunk).decode()
+        body = to_json(_CHUNK, planned.chunk)
         with self._transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?)",
@@ -117,7 +123,7 @@ class SqliteJournal:
             )
 
     def finish_plan(self, plan: str, recording: Recording) -> None:
-        body = _RECORDING.dump_json(recording).decode()
+        body = to_json(_RECORDING, recording)
         with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO recording VALUES (?, ?)", (plan, body))
 
@@ -130,10 +136,9 @@ class SqliteJournal:
                 "SELECT audio, body FROM chunk WHERE plan = ? ORDER BY chunk_id", (plan,)
             ).fetchall()
         return StoredPlan(
-            recording=_RECORDING.validate_json(body),
+            recording=from_json(_RECORDING, body),
             chunks=tuple(
-                PlannedChunk(audio=audio, chunk=_CHUNK.validate_json(chunk))
-                for audio, chunk in rows
+                PlannedChunk(audio=audio, chunk=from_json(_CHUNK, chunk)) for audio, chunk in rows
             ),
         )
 
@@ -141,17 +146,17 @@ class SqliteJournal:
         with self._transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO language VALUES (?, ?)",
-                (key, _LANGUAGE.dump_json(guess).decode()),
+                (key, to_json(_LANGUAGE, guess)),
             )
 
     def language(self, key: str) -> LanguageGuess | None:
         body = self._body("SELECT body FROM language WHERE key = ?", key)
-        return None if body is None else _LANGUAGE.validate_json(body)
+        return None if body is None else from_json(_LANGUAGE, body)
 
     # --- chunks ---
 
     def start_attempt(self, key: str, task: DecodeTask, event: AttemptStarted) -> AttemptStarted:
-        body = _TASK.dump_json(task).decode()
+        body = to_json(_TASK, task)
         with self._transaction() as db:
             db.execute(
                 "INSERT INTO attempt (key, number, label, task) VALUES (?, ?, ?, ?)",
@@ -169,7 +174,7 @@ class SqliteJournal:
         with self._transaction() as db:
             db.execute(
                 "UPDATE attempt SET failure = ? WHERE key = ? AND number = ?",
-                (_FAILURE.dump_json(failure).decode(), key, number),
+                (to_json(_FAILURE, failure), key, number),
             )
             _add_event(db, event)
         return event
@@ -180,10 +185,10 @@ class SqliteJournal:
                 "SELECT failure FROM attempt WHERE key = ? AND failure IS NOT NULL ORDER BY id",
                 (key,),
             ).fetchall()
-        return tuple(_FAILURE.validate_json(body) for (body,) in rows)
+        return tuple(from_json(_FAILURE, body) for (body,) in rows)
 
     def save_result(self, key: str, result: ChunkResult, event: JobEvent) -> JobEvent:
-        body = _RESULT.dump_json(result).decode()
+        body = to_json(_RESULT, result)
         with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO result VALUES (?, ?)", (key, body))
             _add_event(db, event)
@@ -191,22 +196,20 @@ class SqliteJournal:
 
     def result(self, key: str) -> ChunkResult | None:
         body = self._body("SELECT body FROM result WHERE key = ?", key)
-        return None if body is None else _RESULT.validate_json(body)
+        return None if body is None else from_json(_RESULT, body)
 
     def has_result(self, key: str) -> bool:
         return self._body("SELECT 1 FROM result WHERE key = ?", key) is not None
 
     def save_gap(self, key: str, gap: Gap, event: JobEvent) -> JobEvent:
         with self._transaction() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO gap VALUES (?, ?)", (key, _GAP.dump_json(gap).decode())
-            )
+            db.execute("INSERT OR REPLACE INTO gap VALUES (?, ?)", (key, to_json(_GAP, gap)))
             _add_event(db, event)
         return event
 
     def gap(self, key: str) -> Gap | None:
         body = self._body("SELECT body FROM gap WHERE key = ?", key)
-        return None if body is None else _GAP.validate_json(body)
+        return None if body is None else from_json(_GAP, body)
 
     def reopen_gaps(self) -> None:
         last = self._body(
@@ -242,7 +245,9 @@ def check(db: sqlite3.Connection, path: Path) -> None:
         JournalError: says which, and what to do. The file is left as it is.
     """
     elsewhere = "Use another --job-dir, or move it away to start afresh; it is left as it is."
-    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    mark = db.execute("PRAGMA application_id").fetchone()[0]
+    if mark != APPLICATION_ID or "schema_ledger" not in tables:
         raise JournalError(f"{path} is not a Longscribe journal.", elsewhere)
     version = db.execute("SELECT max(version) FROM schema_ledger").fetchone()[0]
     if version != VERSION:
@@ -258,7 +263,7 @@ def check(db: sqlite3.Connection, path: Path) -> None:
 def read_events(db: sqlite3.Connection) -> Iterator[tuple[str, JobEvent]]:
     """Yield (time, event) in order."""
     for at, body in db.execute("SELECT at, body FROM event ORDER BY seq"):
-        yield at, EVENT.validate_json(body)
+        yield at, from_json(EVENT, body)
 
 
 def translate(error: sqlite3.Error, path: Path) -> Exception:
@@ -287,7 +292,7 @@ def _add_event(db: sqlite3.Connection, event: JobEvent) -> None:
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     db.execute(
         "INSERT INTO event (at, type, body) VALUES (?, ?, ?)",
-        (at, event.type, EVENT.dump_json(event).decode()),
+        (at, event.type, to_json(EVENT, event)),
     )
 
 
@@ -296,7 +301,7 @@ def latest_task(db: sqlite3.Connection, label: str) -> DecodeTask | None:
     row = db.execute(
         "SELECT task FROM attempt WHERE label = ? ORDER BY id DESC LIMIT 1", (label,)
     ).fetchone()
-    return None if row is None else _TASK.validate_json(row[0])
+    return None if row is None else from_json(_TASK, row[0])
 
 
 def dump(db: sqlite3.Connection) -> dict[str, Any]:

@@ -7,6 +7,7 @@ encoder, CTranslate2's `generate` and `align`, tokenizer), not on its
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,8 @@ def load(settings: RecognizerSettings, model_path: str) -> FasterWhisperRecogniz
         RecognizerError: the device or the compute type can't be had here.
         ModelError: the files are not a model that CTranslate2 can read.
     """
+    # Its warnings tell of what `WorkerReady` says: the compute type that was really chosen.
+    ctranslate2.set_log_level(logging.ERROR)
     device, _, index = settings.device.partition(":")
     if device == "mps":
         raise RecognizerError(
