@@ -337,13 +337,10 @@ def word_error(listener: Listener, clips: Sequence[Clip]) -> float:
 
 
 def glossary(clip: Clip, size: int, strangers: Sequence[str], rng: random.Random) -> list[str]:
-    """So many terms in random order, the clip's names among them. Which of too many terms survive
-    the cut is the ranking's affair, not the model's: the names always stand in the part that
-    survives."""
+    """So many terms in random order, the clip's names among them, and never where too long a list
+    is cut off: which terms survive the cut is the ranking's affair, not the model's."""
     names = list(dict.fromkeys(clip.names))
-    others = [
-        name for name in rng.sample(strangers, min(size, len(strangers))) if name not in names
-    ]
+    others = [name for name in rng.sample(strangers, size) if name not in names]
     others = others[: max(0, size - len(names))]
     kept = others[-40:]
     rest = others[: len(others) - len(kept)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 
@@ -115,8 +117,8 @@ def test_keys_are_the_same_in_another_process():
         capture_output=True,
         text=True,
         check=True,
-        cwd=__file__.rsplit("/tests/", 1)[0],
-        env={"PYTHONHASHSEED": "7"},
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONHASHSEED": "7"},
     )
     assert said.stdout.strip() == key()
 

@@ -12,7 +12,7 @@ from longscribe.core.ladder import ADMITTED, Effort, Rung, Step, delay, describe
 from longscribe.types import ChunkFailure, FailureKind
 
 KINDS = list(FailureKind)
-# Between these two, which rungs are meant to follow: the same again only where luck counts.
+# The same again would end the same way.
 LASTING = {FailureKind.OOM, FailureKind.ERROR}
 EFFORTS = st.builds(
     Effort,

@@ -28,7 +28,7 @@ class Fault:
     kind: str
     """A name of `recognizers.FAULTS`."""
     phase: str
-    """load · language · first (batch) · middle (batch) · answer · read"""
+    """load · language · first, middle, every (batch) · answer · read"""
     chunk: int | None = None
     """None: any."""
     times: int = 1

@@ -80,6 +80,7 @@ class FakeRecognizer:
         done: list[WindowResult] = []
         for number, batch in enumerate(batches):
             here = Place(batch=batch, beam=settings.beam_size, device=self.device, done=done)
+            strike("every", chunk_id, here)
             if number == 0:
                 strike("first", chunk_id, here)
             if number == max(1, len(batches) // 2) or len(batches) == 1:

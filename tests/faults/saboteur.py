@@ -198,6 +198,7 @@ def run() -> None:
         main()
     finally:
         left = [child.pid for child in psutil.Process().children(recursive=True)]
+        writes.note_count()
         claim(plan.scratch, "ended", ALWAYS, children=left)
 
 

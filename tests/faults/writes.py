@@ -18,21 +18,25 @@ from tests.faults.plans import ALWAYS, Plan, claim, current_plan
 
 role = "reader"
 """What this process is; `saboteur.run` makes it the supervisor."""
-_counted = 0
+_counted: list[str] = []
 
 
 def reach(point: str) -> None:
     """Count one more write; if it is the one, do what the plan says."""
-    global _counted  # noqa: PLW0603 - one count a process
     plan = current_plan()
     if plan is None or plan.writer != role:
         return
-    _counted += 1
-    if plan.at is None:
-        claim(plan.scratch, "counted", ALWAYS, point=point)
-    elif plan.at == _counted:
+    _counted.append(point)
+    if plan.at == len(_counted):
         claim(plan.scratch, "sabotage", ALWAYS, point=point, action=plan.action)
         _act(plan, point)
+
+
+def note_count() -> None:
+    """Note what was counted in this process."""
+    plan = current_plan()
+    if plan is not None and plan.writer == role:
+        claim(plan.scratch, "counted", ALWAYS, points=_counted)
 
 
 def _act(plan: Plan, point: str) -> None:

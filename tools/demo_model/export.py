@@ -195,6 +195,7 @@ def to_mlx(model: Model, out: Path) -> None:
         if name != "encoder.positional_embedding"
     }
     save_file(arrays, out / "weights.safetensors")
+    (out / "weights.safetensors").chmod(0o644)
     write_json(
         out / "config.json", {"model_type": "whisper", **asdict(ModelDimensions.of(model.weights))}
     )

@@ -68,6 +68,7 @@ def write_weights(weights: Mapping[str, Array], file: Path) -> None:
         file,
         metadata={"format": "pt"},
     )
+    file.chmod(0o644)  # safetensors writes for its owner alone
 
 
 def layer_count(weights: Mapping[str, Array], part: str) -> int:

@@ -27,14 +27,21 @@ def transcribe_all(media: list[Path], options: Options, *, verbose: bool, quiet:
     """
     _check_together(media, options)
     # Messages go to standard error: standard output stays free for pipelines.
-    console = Console(stderr=True)
+    console = _Console(stderr=True)
     statuses = []
     for path in media:
-        display = Display(console, path, wiring.job_folder(path, options).path, quiet, verbose)
+        job, out = wiring.job_folder(path, options).path, wiring.output_dir(options)
+        display = Display(console, path, job, out, quiet, verbose)
         statuses.append(_transcribe_one(path, options, display))
         if statuses[-1] == EXIT_INTERRUPTED:
             break
     return next(status for status in _WORST_FIRST if status in statuses)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Go on: Rich would end the program, and with it the run."""
+        self.quiet = True
 
 
 def _transcribe_one(path: Path, options: Options, display: Display) -> int:

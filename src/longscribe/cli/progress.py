@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from types import TracebackType
@@ -44,11 +45,12 @@ class Display:
     """Shows one job: a bar in media time on a terminal, lines with `--verbose`, else little."""
 
     def __init__(
-        self, console: Console, media: Path, job: Path, quiet: bool, verbose: bool
+        self, console: Console, media: Path, job: Path, out: Path, quiet: bool, verbose: bool
     ) -> None:
         self._console = console
         self._media = media
         self._job = job
+        self._out = out
         self._quiet = quiet
         self._verbose = verbose
         self._bar = Progress(
@@ -108,20 +110,22 @@ class Display:
                     self._say(escape(line))
 
     def error(self, error: LongscribeError) -> None:
-        self._console.print(
-            f"[red]error:[/red] {escape(self._media.name)}: {escape(str(error))}", soft_wrap=True
-        )
+        self._print(f"[red]error:[/red] {escape(self._media.name)}: {escape(str(error))}")
 
     def interrupted(self) -> None:
-        self._console.print(
+        self._print(
             f"Interrupted. What is done is kept in {escape(str(self._job))}; "
             "run the same command again to go on.",
-            soft_wrap=True,
         )
 
     def _say(self, line: str) -> None:
         if not self._quiet:
-            self._console.print(line, soft_wrap=True, highlight=False)
+            self._print(line, highlight=False)
+
+    def _print(self, line: str, *, highlight: bool = True) -> None:
+        """Print a line; that nobody can read it any more is no reason to stop the work."""
+        with contextlib.suppress(OSError):
+            self._console.print(line, soft_wrap=True, highlight=highlight)
 
     def _count(self, event: JobEvent) -> None:
         """Keep the sums that the bar shows."""
@@ -178,11 +182,10 @@ class Display:
 
     def _finished(self, event: RunFinished) -> None:
         gaps = f", [red]{event.gaps} not transcribed[/red]" if event.gaps else ""
-        where = self._job.parent
         self._say(
             f"[green]{escape(self._media.name)}[/green]: {clock(event.duration)}, "
             f"{clock(event.text)} of it speech{gaps} → "
-            + ", ".join(escape(str(where / name)) for name in self._files)
+            + ", ".join(escape(str(self._out / name)) for name in self._files)
         )
 
 

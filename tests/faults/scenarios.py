@@ -1,0 +1,16 @@
+"""Everything that may happen to a job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from tests.faults import clocks, kills, ladders, workers
+from tests.faults.stage import Scenario
+
+GROUPS = (workers, clocks, ladders, kills)
+
+
+def all_scenarios() -> Iterator[Scenario]:
+    """Yield every scenario of the suite."""
+    return chain.from_iterable(group.scenarios() for group in GROUPS)
