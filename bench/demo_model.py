@@ -20,7 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -262,9 +262,9 @@ class Listener:
         )
         return [token for token in result[0].sequences_ids[0] if token != self._tokenizer.eot]
 
-    def text(self, sound: Sound, terms: Sequence[str] = ()) -> str:
+    def text(self, view: object, terms: Sequence[str] = ()) -> str:
         """What was said, without times."""
-        return self._tokenizer.decode(self.write(self.encode(sound), terms))
+        return self._tokenizer.decode(self.write(view, terms))
 
     def segments(self, sound: Sound, terms: Sequence[str] = ()) -> list[Segment]:
         """What was said and when. The time that this takes is counted."""
@@ -332,7 +332,7 @@ def word_error(listener: Listener, clips: Sequence[Clip]) -> float:
     """Word error rate without prompts, per cent."""
     errors = Errors()
     for clip in clips:
-        errors.add(clip.text, listener.text(clip.sound))
+        errors.add(clip.text, listener.text(listener.encode(clip.sound)))
     return errors.rate
 
 
@@ -349,20 +349,22 @@ def glossary(clip: Clip, size: int, strangers: Sequence[str], rng: random.Random
     return rest + kept
 
 
-def names_right(listener: Listener, material: Material, size: int | None) -> tuple[float, float]:
+def names_right(
+    listener: Listener, material: Material, views: Sequence[object], size: int | None
+) -> tuple[float, float]:
     """Names spelt as the prompt spells them, and word errors, per cent. A size of 0 is the exact
     list, None no prompt at all."""
     rng = random.Random(size or 0)
     right = total = 0
     errors = Errors()
-    for clip in material.named:
+    for clip, view in zip(material.named, views, strict=True):
         if size is None:
             terms: list[str] = []
         elif size == 0:
             terms = list(clip.names)
         else:
             terms = glossary(clip, size, material.strangers, rng)
-        written = listener.text(clip.sound, terms)
+        written = listener.text(view, terms)
         words = {word.removesuffix("'s") for word in spoken_words(written)}
         right += sum(name.lower() in words for name in clip.names)
         total += len(clip.names)
@@ -450,24 +452,24 @@ ROWS = [
 ]
 
 
-def measure(listener: Listener, material: Material, tell: Callable[[str], None]) -> list[float]:
-    """The values of `ROWS` for one model."""
-    values = [word_error(listener, material.known)]
-    values.append(word_error(listener, material.noisy))
-    values.append(word_error(listener, material.unheard))
-    tell("voices")
-    prompted = [names_right(listener, material, size) for size in (None, 0, 20, 50, 500)]
-    values += [right for right, _ in prompted]
-    values += [prompted[2][1], prompted[3][1]]
-    tell("names")
-    values.append(invented(listener, material.quiet))
-    values.append(invented(listener, material.quiet, material.strangers[:20]))
-    values.append(invented(listener, material.sparse))
-    tell("silence")
+def measure(listener: Listener, material: Material) -> Iterator[float]:
+    """The values of `ROWS` for one model, one after the other."""
+    yield word_error(listener, material.known)
+    yield word_error(listener, material.noisy)
+    yield word_error(listener, material.unheard)
+    views = [listener.encode(clip.sound) for clip in material.named]
+    prompted = [names_right(listener, material, views, size) for size in (None, 0, 20, 50, 500)]
+    yield from (right for right, _ in prompted)
+    yield prompted[2][1]
+    yield prompted[3][1]
+    yield invented(listener, material.quiet)
+    yield invented(listener, material.quiet, material.strangers[:20])
+    yield invented(listener, material.sparse)
     listener.heard, listener.spent = 0, 0.0
     milliseconds, full_rate = time_errors(listener, material.scenes)
-    values += [full_rate, milliseconds, listener.heard / SAMPLE_RATE / listener.spent]
-    return values
+    yield full_rate
+    yield milliseconds
+    yield listener.heard / SAMPLE_RATE / listener.spent
 
 
 def main() -> None:
@@ -475,9 +477,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--model", type=Path, action="append", help="default: demo/model; repeatable"
-    )
+    parser.add_argument("--model", type=Path, action="append", help="repeatable")
     parser.add_argument("--scale", type=float, default=1.0, help="how much of the material to use")
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
@@ -486,12 +486,13 @@ def main() -> None:
     material = make_material(arguments.scale, arguments.seed)
     columns: list[list[float]] = []
     for folder in models:
-        begun = time.monotonic()
-
-        def tell(stage: str, folder: Path = folder, begun: float = begun) -> None:
-            print(f"{folder}: {stage} after {time.monotonic() - begun:.0f} s", file=sys.stderr)
-
-        columns.append(measure(Listener(folder, arguments.threads), material, tell))
+        column: list[float] = []
+        for row, value in zip(
+            ROWS, measure(Listener(folder, arguments.threads), material), strict=True
+        ):
+            print(f"{folder}: {row.label}: {row.written(value)}", file=sys.stderr)
+            column.append(value)
+        columns.append(column)
     print(as_markdown([str(folder) for folder in models], columns))
 
 

@@ -118,6 +118,7 @@ def _window_of(segment: Segment) -> WindowResult:
         text = " " + ", ".join(segment.bias_terms)
         prompt = Prompt(terms=segment.bias_terms, text=text, token_ids=(50361, 1, 2))
     return WindowResult(
+        chunk_id=segment.chunk_id,
         window=Window(index=0, span=segment.span, owns=segment.span, speech=segment.span.length),
         bias_window_id=segment.bias_window_id,
         prompt=prompt,

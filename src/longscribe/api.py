@@ -2,7 +2,8 @@
 
     from longscribe import Options, transcribe
 
-    transcript = transcribe("hearing.mp3", Options(model="large-v3-turbo", language="en"))
+    options = Options.build(model="large-v3-turbo", language="en")
+    transcript = transcribe("hearing.mp3", options)
     for segment in transcript.segments: ...
 
 A run that is cut short, by whatever, is gone on with by the same call.
@@ -114,7 +115,6 @@ def _opened(media: Path, options: Options) -> Iterator[RunState]:
     fingerprint = _fingerprint(media)
     model = entry.find_model(options.model)
     files = wiring.outputs(media, options)
-    files.check()
     folder = wiring.job_folder(media, options)
     job = Job(
         media=media,
@@ -127,6 +127,7 @@ def _opened(media: Path, options: Options) -> Iterator[RunState]:
         notices=wiring.notices(folder, options),
     )
     with folder.locked():
+        files.check()
         tools = wiring.tools(job, folder, files)
         try:
             yield RunState(job=job, tools=tools)

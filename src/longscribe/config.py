@@ -166,7 +166,12 @@ class Options(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="LONGSCRIBE_", frozen=True, extra="forbid", populate_by_name=True
+        env_prefix="LONGSCRIBE_",
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        allow_inf_nan=False,
+        env_ignore_empty=True,
     )
 
     # media
@@ -178,10 +183,10 @@ class Options(BaseSettings):
     )
     chunk_duration: float = Field(300.0, ge=60, le=900)
     # speech
-    vad_threshold: float = Field(0.5, gt=0, lt=1)
+    vad_threshold: float = Field(0.5, ge=0.05, lt=1)
     # recognizer
     recognizer: str = "faster-whisper"
-    model: str = "large-v3-turbo"
+    model: str = Field("large-v3-turbo", min_length=1)
     device: str = "auto"
     compute_type: str = "default"
     cpu_threads: int = Field(0, ge=0)
@@ -193,8 +198,8 @@ class Options(BaseSettings):
     # bias
     glossary: Path | None = None
     initial_prompt: str = ""
-    bias_window: float = Field(45.0, gt=0)
-    bias_stride: float = Field(15.0, gt=0)
+    bias_window: float = Field(45.0, ge=1, le=3600)
+    bias_stride: float = Field(15.0, ge=1, le=3600)
     # 223 is half of Whisper's 448 positions less `<|startofprev|>`; past that
     # the answer has too little room (anchors: openai/whisper, faster-whisper).
     prompt_tokens: int = Field(223, ge=0, le=223)
@@ -205,10 +210,10 @@ class Options(BaseSettings):
         Isolation.ON,
         validation_alias=AliasChoices("LONGSCRIBE_ISOLATION", "ASR_USE_SUBPROCESS"),
     )
-    deadline: float = Field(60.0, gt=0)
+    deadline: float = Field(60.0, gt=0, le=86400)
     max_attempts: int = Field(12, ge=1, le=100)
     retry_delay: float = Field(1.0, ge=0, le=60)
-    job_timeout: float = Field(4 * 3600.0, gt=0)
+    job_timeout: float = Field(4 * 3600.0, gt=0, le=7 * 86400)
     # outputs
     output_dir: Path | None = None
     output_format: Annotated[tuple[OutputFormat, ...], NoDecode] = tuple(OutputFormat)
@@ -255,12 +260,13 @@ class Options(BaseSettings):
     @classmethod
     def _formats(cls, value: Any) -> Any:
         """Accept one name, several, a comma-separated list or `all`; keep each once."""
-        names = value.split(",") if isinstance(value, str) else list(value)
+        given = [value] if isinstance(value, str) else value
+        if not isinstance(given, (list, tuple)) or not all(isinstance(one, str) for one in given):
+            raise ValueError(f"output formats are names, got {value!r}")
+        names = [name.strip() for one in given for name in one.split(",")]
         if "all" in names:
             return tuple(OutputFormat)
-        return tuple(
-            dict.fromkeys(name.strip() if isinstance(name, str) else name for name in names)
-        )
+        return tuple(dict.fromkeys(names))
 
     @model_validator(mode="after")
     def _stride_within_window(self) -> Options:
@@ -269,6 +275,17 @@ class Options(BaseSettings):
                 f"bias stride {self.bias_stride:g} s is longer than the bias window "
                 f"{self.bias_window:g} s; parts of the media would have no window"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _bias_has_room(self) -> Options:
+        if self.glossary is not None and 0 in (self.prompt_tokens, self.max_terms):
+            raise ValueError(
+                "--glossary with --prompt-tokens 0 or --max-terms 0 would change nothing; "
+                "leave out one of them"
+            )
+        if self.initial_prompt.strip() and self.prompt_tokens == 0:
+            raise ValueError("--initial-prompt with --prompt-tokens 0 would change nothing")
         return self
 
     @property
@@ -350,7 +367,9 @@ class Options(BaseSettings):
 
 def _say(problem: Any) -> str:
     """Return one pydantic problem as a clause a person can read."""
-    name = "--" + str(problem["loc"][0]).replace("_", "-") if problem["loc"] else ""
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    if name and not name.isupper():  # else it is the name of an environment variable
+        name = "--" + name.replace("_", "-")
     message = str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         return f"there is no option {name}"

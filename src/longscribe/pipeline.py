@@ -58,9 +58,9 @@ def run_job(run: RunState) -> Iterator[JobEvent]:
             run.note_progress()
             yield from _take(run, report)
         run.check_progress()
-        if run.unwritten:
+        if run.should_write:
             yield run.write_outputs()
-    if run.unwritten:
+    if not run.written:
         yield run.write_outputs()
     yield from _finish(run)
 

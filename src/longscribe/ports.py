@@ -392,6 +392,10 @@ class Journal(Protocol):
 
     def gap(self, key: str) -> Gap | None: ...
 
+    def outputs_complete(self) -> bool:
+        """Tell whether the output files were last written by a run that had finished."""
+        ...
+
     def reopen_gaps(self) -> None:
         """Forget gaps and failures of a run that had finished, so that they are tried again."""
         ...

@@ -12,6 +12,7 @@ from typing import Any
 
 from longscribe.adapters.journal.folder import JobFolder
 from longscribe.adapters.journal.sqlite import (
+    EVENT,
     check,
     connect,
     dump,
@@ -81,6 +82,11 @@ def open_journal(job: Path) -> Iterator[JournalReader]:
         db.close()
     except sqlite3.Error as error:
         raise translate(error, database) from error
+
+
+def body_of(event: JobEvent) -> str:
+    """Return what an event says beside its type, as JSON."""
+    return EVENT.dump_json(event, exclude={"type"}).decode()
 
 
 def latest_run(job: Path) -> tuple[RunStarted, Options]:

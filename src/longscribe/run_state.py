@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from longscribe.config import DecodeSettings
 from longscribe.core.bias.ranking import BiasPlan
-from longscribe.core.coverage import speech_extent
+from longscribe.core.coverage import audio_extent, speech_extent
 from longscribe.core.endings import missing_tail
 from longscribe.core.keys import language_key, plan_key, result_key
 from longscribe.core.ladder import (
@@ -61,6 +61,8 @@ from longscribe.types import (
     Recording,
 )
 
+WRITING_SHARE = 20
+"""After writing the outputs, this many times as long is spent otherwise before they are again."""
 FRAME = 512
 """Samples a frame of the speech detector (Silero at 16 kHz)."""
 
@@ -74,6 +76,11 @@ class RunState:
     ledger: Ledger = field(default_factory=Ledger)
     unwritten: bool = False
     """True when a chunk was settled since the outputs were written."""
+    written: bool = False
+    """True when the outputs say all that this run has to say."""
+    _write_again_at: float = 0.0
+    _keep_complete: bool = False
+    """An earlier run left complete outputs: they stay until this one's are complete too."""
     _planner: ChunkPlanner | None = None
     _info: MediaInfo | None = None
     _language: str | None = None
@@ -100,6 +107,7 @@ class RunState:
         known = self.tools.journal.language(self._language_key)
         self._language = options.language or (known.language if known else None)
         self._progress = self.tools.executor.watched
+        self._keep_complete = self.tools.journal.outputs_complete()
 
     @property
     def _language_key(self) -> str:
@@ -161,9 +169,25 @@ class RunState:
         assert result is not None, f"chunk {entry.chunk.chunk_id} is done but has no result"
         return result
 
+    @property
+    def should_write(self) -> bool:
+        """Tell whether the outputs ought to be replaced now.
+
+        Always at the end. Before, after every finished chunk, unless that would take more
+        than a twentieth of the time: writing grows with the transcript.
+        """
+        if self.ledger.settled:
+            return not self.written
+        due = self.tools.executor.watched >= self._write_again_at
+        return self.unwritten and due and not self._keep_complete
+
     def write_outputs(self) -> JobEvent:
+        started = self.tools.executor.watched
         files = self.tools.outputs.write(self.view())
         self.unwritten = False
+        self.written = self.ledger.settled
+        now = self.tools.executor.watched
+        self._write_again_at = now + WRITING_SHARE * (now - started)
         return self.tools.journal.record(
             OutputsWritten(files=tuple(file.name for file in files), complete=self.ledger.settled)
         )
@@ -226,14 +250,14 @@ class RunState:
         assert self._info is not None, "the end before the media was opened"
         tail = missing_tail(duration, self._info, reason)
         self.ledger.end(tail.span.end if tail else duration, tail)
-        self.unwritten = True
 
     def _plan(self, chunks: list[Chunk]) -> None:
         """Add new chunks to the ledger (after a reader's death the old ones come once more)."""
         for chunk in chunks:
             if chunk.chunk_id < self.ledger.planned:
                 continue
-            audio = self.tools.spool.digest(chunk.span.start, chunk.span.end)
+            heard = audio_extent(chunk)
+            audio = self.tools.spool.digest(heard.start, heard.end)
             planned = PlannedChunk(chunk=chunk, audio=audio)
             self.tools.journal.save_chunk(self._plan_key, planned)
             self._add(planned)
@@ -264,7 +288,9 @@ class RunState:
             )
         else:
             self._plan(self._planner.finish(self._heard))
-            self._end_plan(self._heard, reason)
+            # The first reading may have come further than the second.
+            planned = self.ledger.entries[-1].chunk.span.end if self.ledger.entries else 0
+            self._end_plan(max(self._heard, planned), reason)
         return event
 
     def note(self, event: JobEvent) -> None:
@@ -324,7 +350,6 @@ class RunState:
         journal = self.tools.journal
         if not entry.chunk.windows:
             entry.move(ChunkState.DONE)
-            self.unwritten = True
         elif self._language is not None:
             entry.key = self._key(entry)
             entry.move(ChunkState.READY)
@@ -346,7 +371,7 @@ class RunState:
         step = self._step_after(entry, failures)
         if step is None:
             yield self._give_up(entry, failures[-1])
-        elif step.rung is Rung.SPLIT and step != entry.start:
+        elif step.rung is Rung.SPLIT and failures:
             for part in self.ledger.split(entry, step):
                 yield from self.settle(part)
         else:
@@ -356,11 +381,17 @@ class RunState:
 
     def _step_after(self, entry: ChunkEntry, failures: Sequence[ChunkFailure]) -> Step | None:
         return next_step(
-            entry.start or self._first_step(),
+            self._start_step(entry),
             [failure.kind for failure in failures],
             can_split=split_point(entry.chunk) is not None,
             max_attempts=self.job.options.retry_settings.max_attempts,
         )
+
+    def _start_step(self, entry: ChunkEntry) -> Step:
+        """Return where a chunk, or a part of one, begins. A batch is no larger than it is."""
+        step = entry.start or self._first_step()
+        fitting = min(step.effort.batch_size, max(1, len(entry.chunk.windows)))
+        return replace(step, effort=replace(step.effort, batch_size=fitting))
 
     def _first_step(self) -> Step:
         settings, engine = self.job.options.decode_settings, self.job.options.recognizer_settings

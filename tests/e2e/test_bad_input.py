@@ -364,10 +364,10 @@ def test_a_damaged_journal_is_refused_and_left_alone(run_once, media: Path, tmp_
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 4 MB."""
+    """A disk of 5 MB."""
     where = tmp_path / "disk"
     where.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(where)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", str(where)]
     if (
         shutil.which("mount") is None
         or subprocess.run(command, capture_output=True, check=False).returncode
@@ -378,7 +378,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_fills_while_the_media_is_read(media: Path, small_disk: Path) -> None:
-    """The long excerpt needs 5.3 MB of spool: the first chunk fits."""
+    """The long excerpt needs 5.3 MB of spool: two chunks of three fit."""
     outcome = transcribe(media / "long.flac", small_disk, "--glossary", GLOSSARY)
     assert outcome.status == 1, outcome.err
     assert "Traceback" not in outcome.err

@@ -211,6 +211,16 @@ class Journal:
         return twice
 
     @property
+    def tried_in_vain(self) -> list[str]:
+        """Attempts that failed more than twice with the very same settings."""
+        failed = Counter(
+            (a["label"], str({**a["task"]["settings"], **a["task"]["recognizer"]}))
+            for a in self.attempts
+            if a["failure"]
+        )
+        return [label for (label, _), count in failed.items() if count > 2]
+
+    @property
     def changed_chunks(self) -> set[int]:
         """Chunks with a part that was decoded otherwise than asked, by the last attempt at it."""
         last = {a["label"]: a for a in self.attempts}
@@ -336,6 +346,8 @@ def broken_promises(report: Report, calm: Report, *, gaps: Sequence[int] = ()) -
         broken.append(f"{report.children_left} children were not reaped")
     if report.journal.decoded_twice:
         broken.append(f"decoded twice: {report.journal.decoded_twice}")
+    if report.journal.tried_in_vain:
+        broken.append(f"tried again without a change: {report.journal.tried_in_vain}")
     if "Traceback" in report.error:
         broken.append(f"a traceback: {report.error[-600:]}")
     found_gaps = sorted(gap["chunk_id"] for gap in report.document["gaps"])

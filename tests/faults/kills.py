@@ -57,6 +57,8 @@ def check_killed(name: str, killed: Report, stage: Stage) -> None:
     if killed.orphans:
         stage.complain(name, f"{killed.orphans} orphans")
     for extension, content in killed.outputs.items():
-        whole = content.endswith(b"}\n" if extension == "json" else b"\n")
+        ending = b"}\n" if extension == "json" else b"\n"
+        # Subtitles of nothing are an empty file.
+        whole = content.endswith(ending) or (extension == "srt" and not content)
         if not whole:
             stage.complain(name, f"half a {extension} was left")

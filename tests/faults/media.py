@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BLOCK = 10 * SAMPLE_RATE
 FRAME = 512
+SAMPLE = Path(__file__).parents[2] / "demo" / "sample.flac"
 LOUD = 300.0
 """Level over which the detector takes a frame for speech."""
 
@@ -42,6 +43,27 @@ def make_speech(path: Path, seconds: float, seed: int = 1) -> Path:
         file.setframerate(SAMPLE_RATE)
         file.writeframes(np.concatenate(parts).astype("<i2").tobytes())
     return path
+
+
+def cut_sample(path: Path, seconds: float) -> None:
+    """Write the beginning of the demo's sample, as FLAC."""
+    import av  # noqa: PLC0415 - native, and not for the reader of this file's WAVs
+
+    with av.open(str(SAMPLE)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream("flac", rate=SAMPLE_RATE, layout="mono")
+        left = round(seconds * SAMPLE_RATE)
+        for frame in source.decode(audio=0):
+            piece = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(frame.to_ndarray().reshape(1, -1)[:, :left]),
+                format="s16",
+                layout="mono",
+            )
+            piece.sample_rate = SAMPLE_RATE
+            target.mux(stream.encode(piece))
+            left -= piece.samples
+            if left <= 0:
+                break
+        target.mux(stream.encode(None))
 
 
 def open_media(path: Path, audio_track: int | None) -> WaveReader:

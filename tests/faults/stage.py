@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.faults.harness import Job, Report, Tally, read_journal, read_outputs, run
-from tests.faults.media import make_speech
+from tests.faults.media import cut_sample, make_speech
 from tests.faults.plans import notes
 
 SMALL = 150.0
@@ -52,19 +54,32 @@ class Stage:
                 make_speech(path, seconds)
         return path
 
+    def excerpt(self, seconds: float) -> Path:
+        """Return the beginning of the demo's sample."""
+        path = self.root / f"sample-{seconds:g}" / "talk.flac"
+        with self._once(path.parent) as missing:
+            if missing:
+                cut_sample(path, seconds)
+        return path
+
     def calm(self, calm: Calm) -> Report:
         """Return the calm run of a job; it is run once."""
-        return self._calm(calm.name, lambda folder: self._job(calm, folder))
+        return self.calm_run(calm.name, lambda folder: self._job(calm, folder))[0]
 
-    def _calm(self, name: str, job_in: Callable[[Path], Job]) -> Report:
+    def calm_run(
+        self, name: str, job_in: Callable[[Path], Job], **plan: Any
+    ) -> tuple[Report, float]:
+        """Return a run that nothing disturbs, and the seconds it took; it is run once."""
         folder = self.root / name
         job = job_in(folder)
         with self._once(folder) as missing:
             if missing:
-                done = run(job)
+                began = time.monotonic()
+                done = run(job, **plan)
                 assert done.status == 0, done.error
+                (folder / "seconds").write_text(str(time.monotonic() - began), encoding="ascii")
         [scratch] = folder.glob("scratch-*")
-        return Report(
+        report = Report(
             job=job,
             status=0,
             error="",
@@ -73,6 +88,7 @@ class Stage:
             notes=notes(scratch),
             orphans=0,
         )
+        return report, float((folder / "seconds").read_text(encoding="ascii"))
 
     def _job(self, calm: Calm, folder: Path) -> Job:
         return Job(folder=folder, media=self.speech(calm.seconds), options=calm.options)

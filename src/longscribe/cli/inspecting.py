@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from longscribe.cli.progress import clock
-from longscribe.reading import JobSummary, open_journal, summarize
+from longscribe.reading import JobSummary, body_of, open_journal, summarize
 
 
 def print_status(job: Path) -> None:
@@ -49,10 +49,11 @@ def _print_trouble(summary: JobSummary, console: Console) -> None:
     if summary.failures:
         table = Table("chunk", "at", "attempt", "what happened", "what followed")
         for event in summary.failures:
-            span = summary.spans[event.attempt.chunk_id]
+            # A failure of an earlier run may be of a chunk that this one has not come to yet.
+            span = summary.spans.get(event.attempt.chunk_id)
             table.add_row(
                 event.attempt.label,
-                clock(span.start),
+                clock(span.start) if span else "",
                 str(event.attempt.number),
                 escape(event.failure.message),
                 escape(event.next_step),
@@ -75,5 +76,4 @@ def print_inspection(job: Path, *, as_json: bool) -> None:
             return
         console = Console(soft_wrap=True, highlight=False)
         for at, event in journal.events():
-            body = {key: value for key, value in vars(event).items() if key != "type"}
-            console.print(f"{at} {event.type} {escape(str(body))}")
+            console.print(f"{at} {event.type} {escape(body_of(event))}")

@@ -67,7 +67,9 @@ def transcribe(
     ] = None,
     device: Annotated[
         str | None,
-        typer.Option(help=_help("device", "auto, cpu, cuda, cuda:N."), rich_help_panel=_ENGINE),
+        typer.Option(
+            help=_help("device", "auto, cpu, cuda, cuda:N or mps."), rich_help_panel=_ENGINE
+        ),
     ] = None,
     compute_type: Annotated[
         str | None,
@@ -178,7 +180,11 @@ def transcribe(
     ] = None,
     keep_audio: Annotated[
         bool | None,
-        typer.Option("--keep-audio", help="Keep the decoded audio in it.", rich_help_panel=_FILES),
+        typer.Option(
+            "--keep-audio/--no-keep-audio",
+            help="Keep the decoded audio in it.",
+            rich_help_panel=_FILES,
+        ),
     ] = None,
     audio_track: Annotated[
         int | None,

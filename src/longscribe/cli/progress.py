@@ -110,7 +110,8 @@ class Display:
                     self._say(escape(line))
 
     def error(self, error: LongscribeError) -> None:
-        self._print(f"[red]error:[/red] {escape(self._media.name)}: {escape(str(error))}")
+        media = escape(self._media.name or str(self._media))
+        self._print(f"[red]error:[/red] {media}: {escape(str(error))}")
 
     def interrupted(self) -> None:
         self._print(

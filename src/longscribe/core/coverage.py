@@ -47,6 +47,14 @@ def speech_extent(chunk: Chunk) -> Span:
     )
 
 
+def audio_extent(chunk: Chunk) -> Span:
+    """Return all the audio that shapes a chunk's result: its windows may reach past its edges."""
+    return Span(
+        start=min([chunk.span.start, *(window.span.start for window in chunk.windows)]),
+        end=max([chunk.span.end, *(window.span.end for window in chunk.windows)]),
+    )
+
+
 def heard(results: Iterable[WindowResult]) -> dict[int, bool]:
     """Return for each window's index whether it yielded text."""
     return {

@@ -211,6 +211,12 @@ class SqliteJournal:
         body = self._body("SELECT body FROM gap WHERE key = ?", key)
         return None if body is None else from_json(_GAP, body)
 
+    def outputs_complete(self) -> bool:
+        body = self._body(
+            "SELECT body FROM event WHERE type = 'outputs_written' ORDER BY seq DESC LIMIT 1"
+        )
+        return body is not None and bool(json.loads(body)["complete"])
+
     def reopen_gaps(self) -> None:
         last = self._body(
             "SELECT type FROM event WHERE type IN ('run_finished', 'run_started') "

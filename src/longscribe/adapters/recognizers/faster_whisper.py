@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -158,6 +158,10 @@ class FasterWhisperRecognizer:
             )
             for window in windows
         ]
+        # What the decoder is really given: an introduction may have lost its beginning.
+        prompts = [
+            replace(prompt, text=tokenizer.decode(prompt.token_ids).strip()) for prompt in prompts
+        ]
         lengths = [len(prompt.token_ids) for prompt in prompts]
         for batch in make_batches(lengths, settings.batch_size, settings.prompt_tokens):
             yield self._decode_batch(batch, windows, prompts, tokenizer, (settings, chunk_id))
@@ -171,8 +175,15 @@ class FasterWhisperRecognizer:
         )
 
     def _encode(self, windows: Sequence[Pcm]) -> Any:
-        features = np.stack([self._features(pcm) for pcm in windows])
-        return self._model.encode(features)
+        """Run the encoder; return its output for all windows as one CTranslate2 array.
+
+        On a CPU the windows go through one by one: a batch is no faster there, and the
+        encoder's attention takes 1500 x 1500 numbers a head for each window in it.
+        """
+        if self.device != "cpu":
+            return self._model.encode(np.stack([self._features(pcm) for pcm in windows]))
+        encoded = [np.array(self._model.encode(self._features(pcm)[None])) for pcm in windows]
+        return ctranslate2.StorageView.from_array(np.concatenate(encoded))
 
     def _features(self, pcm: Pcm) -> npt.NDArray[np.float32]:
         """Return the log-mel spectrogram of one window, padded to 30 s: (mels, 3000)."""
@@ -267,13 +278,36 @@ class FasterWhisperRecognizer:
         frames = [
             -(-member.window.span.length * FRAMES_PER_SECOND // SAMPLE_RATE) for member in members
         ]
-        alignments = self._engine.align(
-            encoded, tokenizer.sot_sequence, texts, frames, median_filter_width=7
-        )
+        alignments = self._align_tokens(encoded, texts, frames, tokenizer)
         return [
             _phrase_words(window.phrases, alignment, tokenizer, member.window.span.length)
             for window, alignment, member in zip(decoded, alignments, members, strict=True)
         ]
+
+    def _align_tokens(
+        self,
+        encoded: Any,
+        texts: Sequence[Sequence[int]],
+        frames: Sequence[int],
+        tokenizer: Tokenizer,
+    ) -> list[Any]:
+        """Align text tokens with frames; window by window on a CPU, as the encoder runs."""
+        options = {"median_filter_width": 7}
+        if self.device != "cpu":
+            found: list[Any] = self._engine.align(
+                encoded, tokenizer.sot_sequence, texts, frames, **options
+            )
+            return found
+        return [
+            self._engine.align(window, tokenizer.sot_sequence, [text], [count], **options)[0]
+            for window, text, count in zip(_one_by_one(encoded), texts, frames, strict=True)
+        ]
+
+
+def _one_by_one(encoded: Any) -> Iterator[Any]:
+    """Yield the encoder's output of each window (CPU only)."""
+    for window in np.array(encoded):
+        yield ctranslate2.StorageView.from_array(window[None])
 
 
 def prompt_ids(prompt: Prompt, tokenizer: Tokenizer) -> list[int]:
