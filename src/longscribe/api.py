@@ -26,9 +26,9 @@ from longscribe.errors import (
     StorageError,
     UsageError,
 )
-from longscribe.events import JobEvent, RunFailed, RunInterrupted
 from longscribe.fingerprint import fingerprint_file
 from longscribe.job import Job
+from longscribe.job_events import JobEvent, RunFailed, RunInterrupted
 from longscribe.pipeline import run_job
 from longscribe.reading import latest_run
 from longscribe.run_state import RunState

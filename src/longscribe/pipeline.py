@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from longscribe.core.coverage import assert_accounted, totals
 from longscribe.core.lifecycle import ChunkState
-from longscribe.events import (
+from longscribe.job_events import (
     AudioRead,
     BatchDecoded,
     ChunkPlanned,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TextIO
 
 from longscribe.config import DecodeSettings, RecognizerSettings
-from longscribe.events import (
+from longscribe.job_events import (
     AttemptStarted,
     BatchDecoded,
     JobEvent,

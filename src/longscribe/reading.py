@@ -22,7 +22,7 @@ from longscribe.adapters.journal.sqlite import (
 )
 from longscribe.config import Options
 from longscribe.errors import JobError
-from longscribe.events import (
+from longscribe.job_events import (
     AttemptFailed,
     ChunkFinished,
     ChunkPlanned,

@@ -14,7 +14,7 @@ from longscribe.adapters.executors.thread import ChildThread
 from longscribe.adapters.journal.folder import JobFolder
 from longscribe.config import Options
 from longscribe.errors import JobError, UsageError
-from longscribe.events import MediaEnded
+from longscribe.job_events import MediaEnded
 from longscribe.ports import ChunkDone, ChunkFailed, DecodeTask, ReaderDied, ReadTask
 from longscribe.reading import latest_run, open_journal
 from longscribe.types import ChunkFailure, ChunkResult

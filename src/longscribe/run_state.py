@@ -27,7 +27,8 @@ from longscribe.core.ledger import ChunkEntry, Ledger, LedgerView
 from longscribe.core.lifecycle import ChunkState
 from longscribe.core.planning import ChunkPlanner, one_chunk
 from longscribe.errors import JobError, MediaError, RecognizerError
-from longscribe.events import (
+from longscribe.job import Job, Tools
+from longscribe.job_events import (
     AttemptFailed,
     AttemptStarted,
     ChunkFinished,
@@ -40,7 +41,6 @@ from longscribe.events import (
     RunStarted,
     WorkerReady,
 )
-from longscribe.job import Job, Tools
 from longscribe.ports import (
     ChunkDone,
     ChunkFailed,

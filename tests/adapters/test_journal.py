@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from longscribe.adapters.journal.schema import APPLICATION_ID, VERSION
 from longscribe.adapters.journal.sqlite import SqliteJournal, translate
 from longscribe.errors import JournalError, StorageError
-from longscribe.events import (
+from longscribe.job_events import (
     AttemptFailed,
     AttemptStarted,
     AudioRead,
@@ -212,7 +212,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from longscribe.adapters.journal.sqlite import SqliteJournal
-from longscribe.events import AudioRead, RunInterrupted
+from longscribe.job_events import AudioRead, RunInterrupted
 journal = SqliteJournal(Path(sys.argv[1]), on_network=False)
 for _ in range(50):
     journal.record(RunInterrupted())

@@ -235,6 +235,7 @@ def test_json_says_what_is_in_the_view() -> None:
             "text": " Nguyễn, Zürich",
             "tokens": [50361, 1, 2],
         },
+        "remarks": [],
     }
     assert document["gaps"] == [
         {"start": 5.0, "end": 17.0, "reason": "worker crashed", "chunk_id": 1}

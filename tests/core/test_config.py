@@ -143,7 +143,7 @@ def test_good_values(name, value, wanted):
         ("prompt_tokens", 224, "--prompt-tokens"),
         ("max_terms", 201, "--max-terms"),
         ("output_format", "doc", "got 'doc'"),
-        ("output_format", ["srt", None], "--output-format"),
+        ("output_format", ["srt", None], "output formats are names"),
         ("max_attempts", 0, "--max-attempts"),
         ("isolation", "maybe", "'on' or 'off', got 'maybe'"),
         ("colour", "red", "there is no option --colour"),

@@ -10,7 +10,7 @@ from enum import Enum
 import pytest
 import typer.main
 
-from longscribe import errors, events
+from longscribe import errors, job_events
 from longscribe.adapters.journal.schema import TABLES, VERSION
 from longscribe.cli import batch
 from longscribe.cli.main import app
@@ -136,7 +136,7 @@ def test_every_event_is_documented_with_its_fields() -> None:
             [field.name for field in dataclasses.fields(event) if field.name != "type"],
             event.transient,
         )
-        for event in typing.get_args(events.JobEvent)
+        for event in typing.get_args(job_events.JobEvent)
     }
     assert found == expected
 

@@ -26,7 +26,7 @@ WANTED_FAULTS = 1000
 LATEST_NOTICE = 3.0
 """A hang is noticed within so many times the expected time of its batch."""
 REPORT_SECONDS = 20.0
-MEMORY_DISK = Path("/dev/shm")  # noqa: S108 - syncs cost nothing there, and nothing here tests a disk
+MEMORY_DISK = Path("/dev/shm")
 
 
 def main() -> int:
@@ -62,7 +62,9 @@ def _arguments() -> argparse.Namespace:
         prog="python -m tests.faults", description=(__doc__ or "").split("\n", maxsplit=1)[0]
     )
     parser.add_argument("--quick", action="store_true", help="the sample that `make test` runs")
-    parser.add_argument("--only", default="", metavar="TEXT", help="scenarios with TEXT in the name")
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="scenarios with TEXT in the name"
+    )
     parser.add_argument("--jobs", type=int, default=3, help="scenarios played at the same time")
     parser.add_argument("--keep", action="store_true", help="keep what the runs left behind")
     parser.add_argument("--list", action="store_true", help="say which scenarios there are")

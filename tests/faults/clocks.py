@@ -12,7 +12,7 @@ import psutil
 
 from tests.faults.harness import Running, faulty, run, stop_for
 from tests.faults.plans import Fault, notes
-from tests.faults.stage import PLAIN, Calm, Scenario, Stage
+from tests.faults.stage import Calm, Scenario, Stage
 
 JOB = Calm()
 SLOW_WINDOW = 1.6

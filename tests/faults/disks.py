@@ -37,9 +37,7 @@ def scenarios() -> Iterator[Scenario]:
                 name=f"a full disk at write {at}", play=partial(_full, at), short=at == 35
             )
         for size in SIZES:
-            yield Scenario(
-                name=f"a disk of {size}", play=partial(_small, size), short=size == "1m"
-            )
+            yield Scenario(name=f"a disk of {size}", play=partial(_small, size), short=size == "1m")
 
 
 def _fails(writer: str, at: int, action: str, stage: Stage) -> None:

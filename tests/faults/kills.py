@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator
 from functools import partial
 
-from tests.faults.harness import Job, Report, Running, faulty, read_outputs, run
+from tests.faults.harness import Report, run
 from tests.faults.stage import PLAIN, Calm, Scenario, Stage
 
 SMALL = Calm(seconds=100, options=(*PLAIN, "-f", "srt", "-f", "json"))

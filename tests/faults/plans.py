@@ -119,7 +119,9 @@ def claim(scratch: str, name: str, times: int, **told: Any) -> int | None:
         path = Path(scratch) / f"note-{name}-{number}"
         try:
             with path.open("x", encoding="utf-8") as file:
-                note = Note(name=name, number=number, pid=os.getpid(), at=time.monotonic(), told=told)
+                note = Note(
+                    name=name, number=number, pid=os.getpid(), at=time.monotonic(), told=told
+                )
                 file.write(json.dumps(asdict(note)))
         except FileExistsError:
             number += 1

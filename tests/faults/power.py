@@ -76,7 +76,9 @@ class State:
     @classmethod
     def of(cls, folder: Path) -> State:
         wal = folder / "job.db-wal"
-        return cls(db=(folder / "job.db").read_bytes(), wal=wal.read_bytes() if wal.exists() else b"")
+        return cls(
+            db=(folder / "job.db").read_bytes(), wal=wal.read_bytes() if wal.exists() else b""
+        )
 
     def put(self, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
@@ -264,7 +266,7 @@ def _keys(path: Path) -> dict[str, list[str]]:
     db = sqlite3.connect(path)
     tables = {"recording": "plan", "result": "key", "language": "key", "attempt": "key"}
     keys = {
-        table: [key for (key,) in db.execute(f"SELECT {column} FROM {table}")]  # noqa: S608
+        table: [key for (key,) in db.execute(f"SELECT {column} FROM {table}")]
         for table, column in tables.items()
     }
     db.close()
@@ -307,9 +309,7 @@ def _flipped_run(number: int, stage: Stage) -> None:
     calm = stage.calm(SMALL)
     job = copied(calm.job, stage.folder())
     database = job.path / "job.db"
-    flipped, at = _with_flipped_bit(
-        database.read_bytes(), number * FLIPS // FLIPPED_RUNS + number
-    )
+    flipped, at = _with_flipped_bit(database.read_bytes(), number * FLIPS // FLIPPED_RUNS + number)
     database.write_bytes(flipped)
     report = run(job)
     stage.struck("bit flip in the journal")

@@ -31,6 +31,7 @@ from tests.faults import writes
 from tests.faults.plans import ALWAYS, Plan, claim, current_plan
 from tests.faults.writes import reach
 
+
 class _Connection(sqlite3.Connection):
     """Meets the saboteur around each transaction."""
 

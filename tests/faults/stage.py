@@ -96,9 +96,7 @@ class Stage:
     def job(self, calm: Calm, *more: str) -> Job:
         """Return the same job in a fresh folder, with more options that change no output."""
         folder = self.folder()
-        return Job(
-            folder=folder, media=self.speech(calm.seconds), options=(*calm.options, *more)
-        )
+        return Job(folder=folder, media=self.speech(calm.seconds), options=(*calm.options, *more))
 
     def folder(self) -> Path:
         path = self.root / f"job-{uuid.uuid4().hex[:10]}"

@@ -9,7 +9,7 @@ from itertools import product
 from tests.faults.harness import run, unexpected_failures
 from tests.faults.plans import ALWAYS, Fault
 from tests.faults.recognizers import EXPECTED, FAULTS, memory_group
-from tests.faults.stage import LONG, PLAIN, Calm, Scenario, Stage
+from tests.faults.stage import LONG, Calm, Scenario, Stage
 
 CHUNKS = 20
 PHASES = ("first", "middle", "answer")

@@ -12,7 +12,7 @@ from longscribe import api, wiring
 from longscribe.cli.progress import Display
 from longscribe.config import Options
 from longscribe.errors import LongscribeError, UsageError
-from longscribe.events import RunFinished
+from longscribe.job_events import RunFinished
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_GAPS, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 

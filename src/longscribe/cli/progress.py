@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from longscribe.errors import LongscribeError
-from longscribe.events import (
+from longscribe.job_events import (
     AttemptFailed,
     AttemptStarted,
     AudioRead,

@@ -22,7 +22,7 @@ from typing import Annotated, BinaryIO, Generic, Literal, TypeVar
 from pydantic import Field, TypeAdapter
 
 from longscribe.config import RecognizerSettings
-from longscribe.events import MediaEnded, MediaOpened, MediaProblem
+from longscribe.job_events import MediaEnded, MediaOpened, MediaProblem
 from longscribe.ports import Capabilities, DecodeTask, FramesHeard, LanguageTask, ReadTask
 from longscribe.types import ChunkResult, FailureKind, LanguageGuess
 from longscribe.wire import from_json, to_json

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from longscribe.errors import LongscribeError, StorageError
-from longscribe.events import MediaEnded, MediaOpened, MediaProblem
+from longscribe.job_events import MediaEnded, MediaOpened, MediaProblem
 from longscribe.ports import (
     FramesHeard,
     MediaReader,

@@ -14,7 +14,7 @@ from longscribe.config import DeadlineSettings, RecognizerSettings
 from longscribe.core.patience import Pace, Stopwatch
 from longscribe.core.refusals import check_capabilities
 from longscribe.errors import LongscribeError, RecognizerError, WorkerStartError, from_slug
-from longscribe.events import (
+from longscribe.job_events import (
     BatchDecoded,
     LanguageDetected,
     MediaEnded,

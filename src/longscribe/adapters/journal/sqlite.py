@@ -20,7 +20,7 @@ from pydantic import Field, TypeAdapter
 from longscribe.adapters.journal.schema import APPLICATION_ID, LEDGER, TABLES, VERSION
 from longscribe.adapters.storage import sync_folder
 from longscribe.errors import JournalError, StorageError
-from longscribe.events import AttemptStarted, JobEvent
+from longscribe.job_events import AttemptStarted, JobEvent
 from longscribe.ports import DecodeTask, PlannedChunk, StoredPlan
 from longscribe.types import Chunk, ChunkFailure, ChunkResult, Gap, LanguageGuess, Recording
 from longscribe.wire import from_json, to_json
