@@ -3,11 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check format clean
+.PHONY: help demo chaos test faults check format clean
 
 help:
 	@echo "make demo    transcribe the shipped sample, with and without its glossary"
+	@echo "make chaos   the same while a saboteur kills, stops and starves the workers"
 	@echo "make test    run the tests"
+	@echo "make faults  inject a thousand faults and more, and print what came of them"
 	@echo "make check   lint, types and import direction"
 	@echo "make format  format the code"
 	@echo "make clean   remove .venv and everything that was made"
@@ -15,8 +17,14 @@ help:
 demo: .venv/run.stamp
 	$(BIN)/python demo/run.py
 
+chaos: .venv/run.stamp
+	$(BIN)/python demo/chaos.py
+
 test: .venv/test.stamp
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+faults: .venv/test.stamp
+	$(BIN)/python -m tests.faults
 
 check: .venv/lint.stamp
 	$(BIN)/ruff check
