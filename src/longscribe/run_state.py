@@ -31,6 +31,7 @@ from longscribe.job import Job, Tools
 from longscribe.job_events import (
     AttemptFailed,
     AttemptStarted,
+    BatchDecoded,
     ChunkFinished,
     ChunkReused,
     GapDeclared,
@@ -93,6 +94,8 @@ class RunState:
     _device: str = "cpu"
     """Where the workers really run, once one has said so."""
     _progress: float = 0.0
+    _progressed: set[str] = field(default_factory=set)
+    """Labels of the chunks that a worker has decoded something of."""
 
     def __post_init__(self) -> None:
         options = self.job.options
@@ -221,8 +224,15 @@ class RunState:
         )
 
     def allow_reading(self) -> None:
-        """Let the reader go as far as the next chunk needs, unless enough chunks wait."""
+        """Let the reader go as far as the next chunk needs, unless enough chunks wait.
+
+        While chunks are still short, decoding goes first: the first words are to be on disk
+        soon, so reading waits until each chunk that runs has shown some progress.
+        """
         if self._planner is None or self.ledger.duration is not None:
+            return
+        running = {entry.label for entry in self.ledger.in_state(ChunkState.RUNNING)}
+        if self._planner.ramping and running - self._progressed:
             return
         waiting = len(self.ledger.in_state(ChunkState.READY))
         if self._language is None and self.ledger.language_windows:
@@ -297,6 +307,8 @@ class RunState:
         """Learn from an event that asks for nothing."""
         if isinstance(event, WorkerReady):
             self._device = event.device
+        elif isinstance(event, BatchDecoded):
+            self._progressed.add(str(event.chunk_id))
 
     # --- language ---
 

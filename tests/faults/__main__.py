@@ -52,7 +52,7 @@ def main() -> int:
     console.print(_table(tally))
     console.print(f"{len(chosen)} scenarios in {(time.monotonic() - began) / 60:.1f} min.")
     found = _shortcomings(tally, whole=whole)
-    for sentence in found:
+    for sentence in found[len(tally.broken) :]:
         console.print(f"[bold red]Broken:[/] {escape(sentence)}")
     return 1 if found else 0
 
@@ -72,11 +72,14 @@ def _arguments() -> argparse.Namespace:
 
 
 def _play_all(chosen: list[Scenario], stage: Stage, console: Console, jobs: int) -> None:
-    told = time.monotonic()
+    told, shown = time.monotonic(), 0
     with ThreadPoolExecutor(jobs) as pool:
         playing = {pool.submit(_play, scenario, stage): scenario for scenario in chosen}
         for number, future in enumerate(as_completed(playing), start=1):
             future.result()
+            for sentence in stage.tally.broken[shown:]:
+                shown += 1
+                console.print(f"[bold red]Broken:[/] {escape(sentence)}")
             if time.monotonic() - told > REPORT_SECONDS or number == len(chosen):
                 told = time.monotonic()
                 tally = stage.tally

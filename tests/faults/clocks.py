@@ -93,7 +93,7 @@ def _stopped(who: str, stage: Stage) -> None:
     name = f"{who} stopped"
     job = stage.job(JOB, *PATIENT)
     running = Running(job, faulty(job, window_seconds=0.7))
-    _wait(running, lambda: (job.out / f"{job.media.stem}.srt").exists())
+    _wait(running, (job.out / f"{job.media.stem}.srt").exists)
     pids = [running.process.pid]
     if who == "all":
         children = psutil.Process(running.process.pid).children(recursive=True)
@@ -111,7 +111,7 @@ def _worker_stopped(stage: Stage) -> None:
     name = "a worker is stopped from outside"
     job = stage.job(JOB)
     running = Running(job, faulty(job, window_seconds=0.5))
-    _wait(running, lambda: (job.out / f"{job.media.stem}.srt").exists())
+    _wait(running, (job.out / f"{job.media.stem}.srt").exists)
     for process in psutil.Process(running.process.pid).children(recursive=True):
         if "longscribe.worker.recognizer" in process.cmdline():
             os.kill(process.pid, signal.SIGSTOP)
@@ -148,7 +148,7 @@ def _two(stage: Stage) -> None:
     name = "two supervisors"
     job = stage.job(JOB, "--deadline", "60")
     first = Running(job, faulty(job, window_seconds=0.6))
-    _wait(first, lambda: (job.path / "job.db").exists())
+    _wait(first, (job.path / "job.db").exists)
     second = run(job)
     report = first.finish()
     stage.struck("second supervisor")

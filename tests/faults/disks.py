@@ -47,6 +47,7 @@ def _fails(writer: str, at: int, action: str, stage: Stage) -> None:
     if any(note.name == "sabotage" for note in failed.notes):
         stage.struck(f"{action} at a write")
         _check_failed(name, failed, stage)
+        _check_opens(failed)
     stage.settle(name, run(job), stage.calm(SMALL))
 
 
@@ -62,6 +63,10 @@ def _check_failed(name: str, failed: Report, stage: Stage) -> None:
         stage.complain(name, f"what it said: {failed.error}")
     if failed.orphans or failed.children_left:
         stage.complain(name, f"{failed.orphans} orphans, {failed.children_left} children")
+
+
+def _check_opens(failed: Report) -> None:
+    """Check that the journal opens, once there is room again."""
     if (failed.job.path / "job.db").exists():
         SqliteJournal(failed.job.path / "job.db", on_network=False).close()
 
@@ -77,6 +82,7 @@ def _full(at: int, stage: Stage) -> None:
         if failed.status != 0:  # what was left to write may have fitted into the files' own room
             _check_failed(name, failed, stage)
         ballast.unlink(missing_ok=True)
+        _check_opens(failed)
         stage.settle(name, run(job), stage.calm(SMALL))
 
 
@@ -90,6 +96,7 @@ def _small(size: str, stage: Stage) -> None:
         if failed.status != 0:
             _check_failed(name, failed, stage)
             _grow(job)
+            _check_opens(failed)
             failed = run(job)
         stage.settle(name, failed, stage.calm(SMALL))
 

@@ -302,6 +302,12 @@ class Report:
         return lines[0]
 
     @property
+    def last_line(self) -> str:
+        """The last line of what was said; nothing of it is a traceback."""
+        assert "Traceback" not in self.error, self.error
+        return self.error.strip().splitlines()[-1]
+
+    @property
     def children_left(self) -> int:
         """Children, zombies included, that the program had when it ended in order."""
         return sum(len(note.told["children"]) for note in self.notes if note.name == "ended")

@@ -260,7 +260,7 @@ def _pipe() -> int:
     pipes = [
         int(fd.name)
         for fd in Path("/proc/self/fd").iterdir()
-        if fd.is_symlink() and os.readlink(fd).startswith("pipe:") and int(fd.name) > 2
+        if fd.is_symlink() and str(fd.readlink()).startswith("pipe:") and int(fd.name) > 2
     ]
     return next(fd for fd in sorted(pipes) if _is_for_writing(fd))
 

@@ -74,7 +74,7 @@ def mixed_faults(number: int) -> tuple[list[Fault], list[int]]:
     for chunk, (kind, phase, times) in zip(places, [first, *middle, last], strict=True):
         once = times == 1 or kind in TOUCHY or EXPECTED.get(kind) is None
         when = "answer" if kind == "answer twice" else phase
-        if (kind, when) in {("answer early", "answer")}:
+        if kind == "answer early" and when == "answer":
             when = "middle"  # at the end it would be in time
         faults.append(Fault(kind=kind, phase=when, chunk=chunk, times=1 if once else ALWAYS))
     doomed = [fault.chunk for fault in faults if fault.times == ALWAYS and fault.chunk is not None]
@@ -109,7 +109,7 @@ def _reloading(kind: str, stage: Stage) -> None:
     job = stage.job(FEW)
     death = Fault(kind="segfault", phase="middle", chunk=1)
     report = run(job, death, Fault(kind=kind, phase="load", after=1), load_deadline=3.0)
-    if report.status == 1 and report.error_line:
+    if report.status == 1 and report.last_line.startswith("error: "):
         for fault, count in report.injected.items():
             stage.struck(fault, count)
         report = run(job)

@@ -72,8 +72,16 @@ class ChunkPlanner:
         return None if length is None else self._start + length
 
     @property
+    def ramping(self) -> bool:
+        """Tell whether the chunk decided last was one of the short ones at the beginning."""
+        return self._count > 0 and self._target_of(self._count - 1) < self.settings.chunk_length
+
+    @property
     def _target(self) -> int:
-        return min(self.settings.chunk_length, self.settings.first_chunk_length << self._count)
+        return self._target_of(self._count)
+
+    def _target_of(self, chunk: int) -> int:
+        return min(self.settings.chunk_length, self.settings.first_chunk_length << chunk)
 
     @property
     def _decision_length(self) -> int | None:

@@ -370,8 +370,11 @@ class Supervisor:
                 worker.child.reap()
                 yield from self._start_failed(worker, message.found)
             case _:
-                ended = worker.child.reap() if isinstance(message, Ended) else None
-                told = f"it ended with {ended}" if ended else "it spoke out of turn"
+                spoke = not isinstance(message, Ended)
+                if spoke:
+                    worker.child.kill()
+                ended = worker.child.reap()
+                told = "it spoke out of turn" if spoke else f"it ended with {ended}"
                 yield from self._start_failed(worker, told)
 
     def _start_failed(self, worker: _Worker, told: str) -> Iterator[Report]:

@@ -45,4 +45,8 @@ TABLES = (
     "CREATE TABLE result (key TEXT PRIMARY KEY, body TEXT NOT NULL)",
     # Results that were given up.
     "CREATE TABLE gap (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
+    # A checksum of each row of the tables above (seals.py).
+    """CREATE TABLE seal (
+        tab TEXT NOT NULL, row TEXT NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (tab, row)
+    ) WITHOUT ROWID""",
 )

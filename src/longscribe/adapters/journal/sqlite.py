@@ -18,6 +18,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 
 from longscribe.adapters.journal.schema import APPLICATION_ID, LEDGER, TABLES, VERSION
+from longscribe.adapters.journal.seals import broken_seals, keep_seals
 from longscribe.adapters.storage import sync_folder
 from longscribe.errors import JournalError, StorageError
 from longscribe.job_events import AttemptStarted, JobEvent
@@ -33,6 +34,8 @@ _RESULT: TypeAdapter[ChunkResult] = TypeAdapter(ChunkResult)
 _FAILURE: TypeAdapter[ChunkFailure] = TypeAdapter(ChunkFailure)
 _GAP: TypeAdapter[Gap] = TypeAdapter(Gap)
 _TASK: TypeAdapter[DecodeTask] = TypeAdapter(DecodeTask)
+
+_ELSEWHERE = "Use another --job-dir, or move it away to start afresh; it is left as it is."
 
 
 class SqliteJournal:
@@ -73,6 +76,7 @@ class SqliteJournal:
                     db.execute(statement)
                 db.executemany("INSERT INTO schema_ledger VALUES (?, ?)", LEDGER.items())
                 db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        keep_seals(self._db)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -80,6 +84,8 @@ class SqliteJournal:
             yield
         except sqlite3.Error as error:
             raise translate(error, self._path) from error
+        except UnicodeDecodeError as error:
+            raise JournalError(f"{self._path} is damaged ({error}).", _ELSEWHERE) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -250,20 +256,35 @@ def check(db: sqlite3.Connection, path: Path) -> None:
     Raises:
         JournalError: says which, and what to do. The file is left as it is.
     """
-    elsewhere = "Use another --job-dir, or move it away to start afresh; it is left as it is."
+    db.execute("BEGIN")  # one view of it, though another process may be writing
+    try:
+        _examine(db, path)
+    except (UnicodeDecodeError, sqlite3.OperationalError) as error:
+        if getattr(error, "sqlite_errorname", "SQLITE_ERROR") != "SQLITE_ERROR":
+            raise
+        # Our statements are right, so its tables are not.
+        raise JournalError(f"{path} is damaged ({error}).", _ELSEWHERE) from error
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _examine(db: sqlite3.Connection, path: Path) -> None:
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
     mark = db.execute("PRAGMA application_id").fetchone()[0]
     if mark != APPLICATION_ID or "schema_ledger" not in tables:
-        raise JournalError(f"{path} is not a Longscribe journal.", elsewhere)
+        raise JournalError(f"{path} is not a Longscribe journal.", _ELSEWHERE)
     version = db.execute("SELECT max(version) FROM schema_ledger").fetchone()[0]
     if version != VERSION:
         raise JournalError(
             f"{path} was written with journal version {version}; this program has {VERSION}.",
-            f"Finish the job with the version that began it. {elsewhere}",
+            f"Finish the job with the version that began it. {_ELSEWHERE}",
         )
     verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise JournalError(f"{path} is damaged ({verdict}).", elsewhere)
+    # Some verdicts come under a heading.
+    damage = broken_seals(db) if verdict == "ok" else verdict.splitlines()[-1]
+    if damage:
+        raise JournalError(f"{path} is damaged ({damage}).", _ELSEWHERE)
 
 
 def read_events(db: sqlite3.Connection) -> Iterator[tuple[str, JobEvent]]:
