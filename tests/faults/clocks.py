@@ -15,7 +15,7 @@ from tests.faults.plans import Fault, notes
 from tests.faults.stage import Calm, Scenario, Stage
 
 JOB = Calm()
-SLOW_WINDOW = 1.6
+SLOW_WINDOW = 2.2
 """Seconds; 2.5 times this is over the floor, and a look each half second adds little."""
 PATIENT = ("--deadline", "4")
 STOPPED_SECONDS = 7.0

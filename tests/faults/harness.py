@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 
 from tests.faults.plans import PLAN, Fault, Note, Plan, notes
-from tests.faults.recognizers import EXPECTED
+from tests.faults.recognizers import EXPECTED, remove_memory_groups
 
 ROOT = Path(__file__).parents[2]
 FORMATS = ("srt", "vtt", "json", "txt", "tsv")
@@ -115,6 +115,7 @@ class Running:
         """Wait for the end and look at what is left."""
         _, told = self.process.communicate(timeout=STUCK_SECONDS)
         orphans = _orphans(self.mark)
+        remove_memory_groups()
         noted = notes(self.plan.scratch)
         return Report(
             job=self.job,
@@ -237,12 +238,12 @@ def read_journal(path: Path) -> Journal:
                 "SELECT key, label, number, failure, task FROM attempt ORDER BY id"
             ).fetchall()
         db.close()
-    except sqlite3.Error:
+        return Journal(
+            events=[json.loads(body) for (body,) in events],
+            attempts=[_attempt(*row) for row in rows],
+        )
+    except (sqlite3.Error, ValueError, KeyError):  # damaged, and maybe on purpose
         return Journal(events=(), attempts=())
-    return Journal(
-        events=[json.loads(body) for (body,) in events],
-        attempts=[_attempt(*row) for row in rows],
-    )
 
 
 def _attempt(key: str, label: str, number: int, failure: str | None, task: str) -> dict[str, Any]:

@@ -17,9 +17,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from longscribe.config import DecodeSettings, RecognizerSettings
 from longscribe.ports import Capabilities, WindowAudio
@@ -219,6 +222,14 @@ def memory_group() -> Path | None:
             continue
         return group
     return None
+
+
+def remove_memory_groups() -> None:
+    """Remove the control groups of workers that were killed in them."""
+    for group in (group for root in MEMORY_GROUPS for group in root.glob("faults-*")):
+        if not psutil.pid_exists(int(group.name.rpartition("-")[2])):
+            with suppress(OSError):
+                group.rmdir()
 
 
 def _killed_for_memory(*_: Any) -> None:
