@@ -371,8 +371,8 @@ def test_a_poison_chunk_becomes_a_declared_gap(
         text = found[extension].decode()
         assert text.count("[not transcribed: ") == 1, extension
         assert "Good evening" in text
-        assert "Sophya" in text
-        assert "Geoffrey. What did you burn" not in text
+        assert "the cook" in text
+        assert "What did you burn" not in text
     told = document(tmp_path, STEM)
     [gap] = told["gaps"]
     assert gap["chunk_id"] == 1

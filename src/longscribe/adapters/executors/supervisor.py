@@ -77,6 +77,8 @@ class _Worker:
     settings: RecognizerSettings
     """With which its model is, or is being, loaded."""
     loaded: bool = False
+    failed_starts: int = 0
+    """In a row."""
     task: LanguageTask | DecodeTask | None = None
     """Also while its model is still being loaded for it."""
     progress: float = 0.0
@@ -105,7 +107,8 @@ class Supervisor:
     _inbox: Inbox = field(default_factory=queue.SimpleQueue)
     _reader: Child | None = None
     _pool: list[_Worker] = field(default_factory=list)
-    _failed_starts: int = 0
+    _has_loaded: bool = False
+    """True once any worker has loaded the model as asked: then it can be loaded."""
     _watch: Stopwatch = field(default_factory=Stopwatch)
     _oom: OomWatch = field(default_factory=OomWatch)
     _reader_limit: int | None = 0
@@ -345,9 +348,9 @@ class Supervisor:
     def _from_starting(self, worker: _Worker, message: _Message) -> Iterator[Report]:
         match message:
             case ModelLoaded():
-                worker.loaded = True
+                worker.loaded = self._has_loaded = True
                 worker.progress = self.watched
-                self._failed_starts = 0
+                worker.failed_starts = 0
                 check_capabilities(
                     message.capabilities,
                     worker.settings.name,
@@ -363,7 +366,7 @@ class Supervisor:
                 )
                 if worker.task is not None:
                     worker.child.send(worker.task)
-            case Broke() if worker.settings == self.recipe.settings:
+            case Broke() if not self._has_loaded:
                 raise _start_error(message)
             case Broke():
                 worker.child.kill()
@@ -385,8 +388,8 @@ class Supervisor:
             worker.loaded = True  # as far as reporting goes
             yield from self._lost(worker, failed(worker.child, FailureKind.ERROR, told))
             return
-        self._failed_starts += 1
-        if self._failed_starts >= START_TRIES:
+        worker.failed_starts += 1
+        if worker.failed_starts >= START_TRIES:
             raise WorkerStartError(
                 f"The recognizer {worker.settings.name!r} can't start: "
                 f"its process did not load the model ({told}).",
