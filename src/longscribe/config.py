@@ -304,8 +304,8 @@ class Options(BaseSettings):
         return PlanSettings(
             chunking=self.chunking,
             chunk_length=to_samples(self.chunk_duration),
-            # Three full windows: enough to tell the language, soon enough to see words.
-            first_chunk_length=90 * SAMPLE_RATE,
+            # Four full windows: enough to tell the language, soon enough to see words.
+            first_chunk_length=120 * SAMPLE_RATE,
             reach=0.2,
             single_chunk_limit=600 * SAMPLE_RATE,
             window_length=30 * SAMPLE_RATE,

@@ -67,7 +67,7 @@ def run_job(run: RunState) -> Iterator[JobEvent]:
 
 def _dispatch(run: RunState) -> Iterator[JobEvent]:
     """Give idle workers something to do: the language first, then chunks in order."""
-    if run.has_work:
+    if run.needs_workers:
         run.tools.executor.start_workers()
     while run.tools.executor.idle:
         if run.must_tell_language:

@@ -25,6 +25,7 @@ from longscribe.core.ladder import (
 )
 from longscribe.core.ledger import ChunkEntry, Ledger, LedgerView
 from longscribe.core.lifecycle import ChunkState
+from longscribe.core.patience import WritingPace
 from longscribe.core.planning import ChunkPlanner, one_chunk
 from longscribe.errors import JobError, MediaError, RecognizerError
 from longscribe.job import Job, Tools
@@ -62,8 +63,6 @@ from longscribe.types import (
     Recording,
 )
 
-WRITING_SHARE = 20
-"""After writing the outputs, this many times as long is spent otherwise before they are again."""
 FRAME = 512
 """Samples a frame of the speech detector (Silero at 16 kHz)."""
 
@@ -79,7 +78,7 @@ class RunState:
     """True when a chunk was settled since the outputs were written."""
     written: bool = False
     """True when the outputs say all that this run has to say."""
-    _write_again_at: float = 0.0
+    _writing: WritingPace = field(default_factory=WritingPace)
     _keep_complete: bool = False
     """An earlier run left complete outputs: they stay until this one's are complete too."""
     _planner: ChunkPlanner | None = None
@@ -174,23 +173,18 @@ class RunState:
 
     @property
     def should_write(self) -> bool:
-        """Tell whether the outputs ought to be replaced now.
-
-        Always at the end. Before, after every finished chunk, unless that would take more
-        than a twentieth of the time: writing grows with the transcript.
-        """
+        """Tell whether the outputs ought to be replaced now: they say less than they could."""
         if self.ledger.settled:
             return not self.written
-        due = self.tools.executor.watched >= self._write_again_at
+        due = self._writing.is_due(self.tools.executor.watched)
         return self.unwritten and due and not self._keep_complete
 
     def write_outputs(self) -> JobEvent:
         started = self.tools.executor.watched
         files = self.tools.outputs.write(self.view())
+        self._writing.wrote(started, self.tools.executor.watched)
         self.unwritten = False
         self.written = self.ledger.settled
-        now = self.tools.executor.watched
-        self._write_again_at = now + WRITING_SHARE * (now - started)
         return self.tools.journal.record(
             OutputsWritten(files=tuple(file.name for file in files), complete=self.ledger.settled)
         )
@@ -429,8 +423,11 @@ class RunState:
         return self.tools.journal.save_gap(entry.key, entry.gap, declared)
 
     @property
-    def has_work(self) -> bool:
-        return self.must_tell_language or bool(self.ledger.in_state(ChunkState.READY))
+    def needs_workers(self) -> bool:
+        """Tell whether it is time to load the model: once the media has proved readable."""
+        reading = self._planner is not None and self.ledger.duration is None
+        ready = bool(self.ledger.in_state(ChunkState.READY))
+        return reading or self.must_tell_language or ready
 
     def next_chunk(self) -> ChunkEntry | None:
         """Return the first chunk that waits for a worker and need not wait longer."""

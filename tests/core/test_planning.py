@@ -283,7 +283,7 @@ def test_needs_knows_no_bound_when_only_the_end_decides():
 def test_first_chunks_are_short_and_grow_to_the_target():
     chunks = planned(track([("speech", 60), ("silence", 20)] * 800), FULL)
     assert len(chunks) > 6
-    for chunk, wanted in zip(chunks, (90, 180, 300, 300, 300), strict=False):
+    for chunk, wanted in zip(chunks, (120, 240, 300, 300, 300), strict=False):
         assert chunk.span.length / SAMPLE_RATE == pytest.approx(wanted, rel=0.2)
 
 

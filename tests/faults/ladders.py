@@ -13,7 +13,7 @@ from tests.faults.stage import Calm, Scenario, Stage
 
 WIDE = ("--batch-size", "16", "--beam-size", "5", "--deadline", "3", "--chunk-duration", "300")
 JOB = Calm(seconds=560, options=WIDE)
-"""Chunks of 90 s, 180 s and the rest."""
+"""Chunks of 120 s, 240 s and the rest."""
 CHUNK = 2
 POISON = 400 * SAMPLE_RATE
 """In chunk 2."""

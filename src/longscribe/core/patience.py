@@ -58,3 +58,21 @@ class Pace:
         if expected is None:
             return max(self.settings.floor, self.settings.first)
         return max(self.settings.floor, self.settings.factor * expected)
+
+
+WRITING_SHARE = 20
+"""After writing the outputs, this many times as long is spent otherwise before they are again."""
+
+
+@dataclass(kw_only=True)
+class WritingPace:
+    """Keeps the writing of outputs, which grows with the transcript, to a twentieth of the time."""
+
+    _again_at: float = 0.0
+
+    def is_due(self, now: float) -> bool:
+        return now >= self._again_at
+
+    def wrote(self, started: float, ended: float) -> None:
+        """Note that the outputs were written from `started` to `ended`, in watched seconds."""
+        self._again_at = ended + WRITING_SHARE * (ended - started)
