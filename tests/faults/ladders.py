@@ -12,10 +12,10 @@ from tests.faults.plans import ALWAYS, Fault
 from tests.faults.stage import Calm, Scenario, Stage
 
 WIDE = ("--batch-size", "16", "--beam-size", "5", "--deadline", "3", "--chunk-duration", "300")
-JOB = Calm(seconds=560, options=WIDE)
+JOB = Calm(seconds=650, options=WIDE)
 """Chunks of 120 s, 240 s and the rest."""
 CHUNK = 2
-POISON = 400 * SAMPLE_RATE
+POISON = 490 * SAMPLE_RATE
 """In chunk 2."""
 
 
