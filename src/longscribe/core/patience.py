@@ -4,7 +4,7 @@ Progress, not liveness: a heartbeat thread goes on beating while native code
 hangs, so only finished work counts. The allowance comes from the measured speed.
 Time is counted while we are watching: a clock set back or forward does not
 matter (the clock is monotonic), nor does a laptop that slept or a supervisor that
-was stopped, since a long step between two looks counts as a short one.
+was stopped, since a long step between two looks does not count at all.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Stopwatch:
 
     def look(self, now: float) -> float:
         """Take the monotonic time `now`; return the seconds watched so far."""
-        if self._last is not None:
-            self.watched += min(max(now - self._last, 0.0), LONGEST_STEP)
+        if self._last is not None and 0 < now - self._last <= LONGEST_STEP:
+            self.watched += now - self._last
         self._last = now
         return self.watched
 
