@@ -20,6 +20,8 @@ class Job:
     """Digest of the media file's content."""
     model: str
     """Identity of the model's files."""
+    model_path: Path
+    """Where they are, or what the recognizer finds them by."""
     options: Options
     glossary: Glossary
     reader: str

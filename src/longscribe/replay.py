@@ -46,22 +46,23 @@ def replay(job: Path, label: str) -> Replay:
             f"No attempt at a chunk {label!r} is recorded in {job}.",
             f"'longscribe inspect {job}' lists them.",
         )
+    model = wiring.recognizer(options.recognizer).find_model(options.model).path
     with tempfile.TemporaryDirectory(prefix="longscribe-replay-") as scratch:
         spool = JobFolder(path=job).spool.path
         if not spool.is_file():
             spool = Path(scratch) / spool.name
-            _read(Path(start.media), options, spool, Path(scratch))
-        return Replay(task=task, outcome=_decode(task, options, spool, Path(scratch)))
+            _read(Path(start.media), options, model, spool, Path(scratch))
+        return Replay(task=task, outcome=_decode(task, options, model, spool, Path(scratch)))
 
 
-def _read(media: Path, options: Options, spool: Path, scratch: Path) -> None:
+def _read(media: Path, options: Options, model: Path, spool: Path, scratch: Path) -> None:
     """Read the whole recording into `spool`, in a child: the reader is not what is examined."""
     if not media.is_file():
         raise JobError(
             f"The job's audio was removed, and its media {media} is not there.",
             "Put the file back. With --keep-audio a job keeps its audio.",
         )
-    executor = wiring.supervisor(options, ChildProcess, spool, scratch)
+    executor = wiring.supervisor(options, model, ChildProcess, spool, scratch)
     try:
         executor.read(
             ReadTask(
@@ -83,9 +84,11 @@ def _read(media: Path, options: Options, spool: Path, scratch: Path) -> None:
 
 
 def _decode(
-    task: DecodeTask, options: Options, spool: Path, scratch: Path
+    task: DecodeTask, options: Options, model: Path, spool: Path, scratch: Path
 ) -> ChunkResult | ChunkFailure:
-    executor = wiring.supervisor(options, ChildThread, spool, scratch, engine=task.recognizer)
+    executor = wiring.supervisor(
+        options, model, ChildThread, spool, scratch, engine=task.recognizer
+    )
     try:
         executor.start_workers()
         while True:

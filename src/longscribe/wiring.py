@@ -136,6 +136,7 @@ def notices(folder: JobFolder, options: Options) -> tuple[str, ...]:
 
 def supervisor(
     options: Options,
+    model: Path,
     start_child: StartChild,
     spool: Path,
     dumps: Path,
@@ -149,7 +150,7 @@ def supervisor(
         recipe=WorkerRecipe(
             factory=entry.factory,
             settings=engine or options.recognizer_settings,
-            model_path=str(entry.find_model(options.model).path),
+            model_path=str(model),
             demands=demands(settings, has_terms=options.glossary is not None),
             language=settings.language,
         ),
@@ -166,6 +167,7 @@ def tools(job: Job, folder: JobFolder, files: OutputFiles) -> Tools:
     return Tools(
         executor=supervisor(
             job.options,
+            job.model_path,
             ChildProcess if isolated else ChildThread,
             folder.spool.path,
             folder.dumps,

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from longscribe.config import DecodeSettings, Options, PlanSettings, SpeechSettings, Task
+from longscribe.config import (
+    Chunking,
+    DecodeSettings,
+    Options,
+    PlanSettings,
+    RecognizerSettings,
+    SpeechSettings,
+    Task,
+)
 from longscribe.core.keys import digest, language_key, plan_key, result_key
 from longscribe.types import WindowBias
 from tests.core.plans import chunk
@@ -108,6 +116,45 @@ def test_known_values():
     """Work that lies in a journal is found again by a later version only if these stay."""
     assert digest("plan", 1, 2.5, None, True, ["é"]) == "88d2c29ab43fa831875824d53c36a23b"
     assert language_key("p", "m") == "2ca4b62e595907c913022a7a9d054759"
+
+
+# Every setting is written out: another default is no other key for the same settings.
+PINNED_SPEECH = SpeechSettings(
+    threshold=0.5, end_threshold=0.35, min_speech=4000, min_silence=1600, padding=6400
+)
+PINNED_PLAN = PlanSettings(
+    chunking=Chunking.ON, chunk_length=4_800_000, first_chunk_length=960_000, reach=0.25,
+    single_chunk_limit=7_200_000, window_length=480_000, bridge=32_000, seam_overlap=16_000,
+)  # fmt: skip
+PINNED_ENGINE = RecognizerSettings(
+    name="faster-whisper", model="m", device="cpu", compute_type="int8", cpu_threads=2
+)
+PINNED_DECODE = DecodeSettings(
+    language="en", task=Task.TRANSCRIBE, batch_size=8, beam_size=5, word_times=True,
+    initial_prompt="A play.", prompt_tokens=223, repetition_penalty=1.0, no_repeat_ngram=0,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("found", "pinned"),
+    [
+        pytest.param(
+            plan_key("media", None, PINNED_SPEECH, PINNED_PLAN, mps=False),
+            "a3c7f243f73340c91ea0cdc7447eb396",
+            id="plan_key",
+        ),
+        pytest.param(
+            key(engine=PINNED_ENGINE, decoding=(PINNED_DECODE, BIASES)),
+            "571a01ffb5ac3ba0a3c37e68eef14004",
+            id="result_key",
+        ),
+    ],
+)
+def test_what_is_hashed_changes_only_on_purpose(found: str, pinned: str) -> None:
+    assert found == pinned, (
+        "What is hashed has changed, and with it the key: users' work in progress is redone. "
+        f"Add to it, or raise KEY_VERSION, only on purpose; then pin {found} here."
+    )
 
 
 def test_keys_are_the_same_in_another_process():

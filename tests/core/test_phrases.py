@@ -12,7 +12,6 @@ from longscribe.core.phrases import (
     TIMESTAMP_STEP,
     Phrase,
     compression_ratio,
-    is_punctuation,
     join_punctuation,
     shorten_stretched,
     split_phrases,
@@ -165,10 +164,3 @@ def test_text_that_repeats_itself_compresses_well():
     assert compression_ratio("") == 0.0
     assert compression_ratio(" la" * 100) > 2.4
     assert compression_ratio("The quick brown fox jumps over the lazy dog.") < 2.4
-
-
-@pytest.mark.parametrize(
-    ("text", "is_so"), [(",", True), (" ...", True), ("", True), ("a", False), (" 5.", False)]
-)
-def test_is_punctuation(text, is_so):
-    assert is_punctuation(text) is is_so

@@ -17,6 +17,7 @@ from torch import Tensor
 from .mel import FFT, HOP, MELS, SAMPLE_RATE, mel_filters
 from .windows import WINDOW, Batch
 
+CLEAN_SHARE = 1 / 6  # of the windows
 _PADDED = 1 << (WINDOW - 1).bit_length()  # a fast length for the transform, with room for an echo
 
 
@@ -79,11 +80,14 @@ class Acoustics:
         return torch.randn(*shape, device=self._device, generator=self._random)
 
     def features(self, clean: Tensor) -> Tensor:
-        """Noisy log-mel features of clean windows: (windows, mels, frames)."""
+        """Noisy log-mel features of clean windows: (windows, mels, frames). Some windows stay
+        clean, so that the model does not forget how plain speech sounds."""
         sound = self._in_room(clean)
         sound = sound + self._background(speechless=clean.abs().amax(1, keepdim=True) == 0)
         sound = self._by_telephone(sound)
-        return self._masked(self.log_mel(sound, coloured=True))
+        noisy = self._masked(self.log_mel(sound, coloured=True))
+        stays_clean = self._uniform(len(clean)) < CLEAN_SHARE
+        return torch.where(stays_clean[:, :, None], self.log_mel(clean), noisy)
 
     def log_mel(self, sound: Tensor, *, coloured: bool = False) -> Tensor:
         """Whisper's features, through a microphone of random colour if wanted."""

@@ -40,6 +40,7 @@ IGNORED = -100  # a label that costs nothing
 LETTERS = "_ abcdefghijklmnopqrstuvwxyz'"  # the alphabet of the auxiliary loss; "_" is its blank
 _LETTER = {letter: i for i, letter in enumerate(LETTERS)}
 ENOUGH_TAKES = 400
+AS_MADE_SHARE = 0.3  # of the windows keep the pace at which their takes were spoken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +101,9 @@ def arrange(takes: Sequence[PooledTake], rng: random.Random) -> tuple[Placement,
     kind = rng.random()
     if kind < 0.1:
         return ()
+    as_made = rng.random() < AS_MADE_SHARE
     if kind < 0.35:
-        return _sparse(takes, rng)
+        return _sparse(takes, as_made, rng)
     filled = kind > 0.65
     position = int(rng.choice((0, 0, 0.2, 0.5, 1, 2, 4)) * rng.random() * SAMPLE_RATE)
     stop = WINDOW if filled else int(rng.uniform(3, 30) * SAMPLE_RATE)
@@ -110,7 +112,7 @@ def arrange(takes: Sequence[PooledTake], rng: random.Random) -> tuple[Placement,
     for _ in range(12 if filled else rng.choice((1, 2, 3, 4, 6, 9))):
         if position > stop - SAMPLE_RATE:
             break
-        placement = _place(rng.choice(takes), position, rng)
+        placement = _place(rng.choice(takes), position, as_made, rng)
         if placement.cut and not may_cut:
             continue
         placements.append(placement)
@@ -120,7 +122,9 @@ def arrange(takes: Sequence[PooledTake], rng: random.Random) -> tuple[Placement,
     return tuple(placements)
 
 
-def _sparse(takes: Sequence[PooledTake], rng: random.Random) -> tuple[Placement, ...]:
+def _sparse(
+    takes: Sequence[PooledTake], as_made: bool, rng: random.Random
+) -> tuple[Placement, ...]:
     """One to three takes with long silence before, between or after them."""
     starts = sorted(
         int(rng.uniform(0, 28) * SAMPLE_RATE) for _ in range(rng.choice((1, 1, 1, 2, 2, 3)))
@@ -128,17 +132,17 @@ def _sparse(takes: Sequence[PooledTake], rng: random.Random) -> tuple[Placement,
     placements: list[Placement] = []
     free = 0
     for start in starts:
-        placement = _place(rng.choice(takes), start, rng)
+        placement = _place(rng.choice(takes), start, as_made, rng)
         if start >= free and not placement.cut:
             placements.append(placement)
             free = start + placement.length + SAMPLE_RATE // 10
     return tuple(placements)
 
 
-def _place(take: PooledTake, start: int, rng: random.Random) -> Placement:
-    """The take at that sample. Half of all takes are played faster or slower, which moves pitch and
-    formants together: a voice that no synthesizer has."""
-    speed = rng.uniform(0.84, 1.2) if rng.random() < 0.5 else 1.0
+def _place(take: PooledTake, start: int, as_made: bool, rng: random.Random) -> Placement:
+    """The take at that sample. Unless it is to stay as it was made, half of all takes are played
+    faster or slower, which moves pitch and formants together: a voice that no synthesizer has."""
+    speed = 1.0 if as_made or rng.random() < 0.5 else rng.uniform(0.84, 1.2)
     length = int((take.length - 1) / speed)
     gain = 10 ** (rng.uniform(-14, 3) / 20)
     cut = start + length > WINDOW - SAMPLE_RATE // 20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import string
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -109,8 +108,3 @@ def shorten_stretched(words: Sequence[Word]) -> list[Word]:
         elif ends:
             shortened[index] = replace(word, end=word.start + longest)
     return shortened
-
-
-def is_punctuation(text: str) -> bool:
-    """Tell whether there is nothing to hear in `text`."""
-    return all(mark in string.punctuation or mark.isspace() for mark in text)

@@ -102,21 +102,6 @@ class Broke:
     traceback: str
 
 
-ToChild = Annotated[
-    ReadTask | ReadUntil | LoadModel | LanguageTask | DecodeTask, Field(discriminator="type")
-]
-FromChild = Annotated[
-    MediaOpened
-    | MediaProblem
-    | FramesHeard
-    | MediaEnded
-    | ModelLoaded
-    | LanguageHeard
-    | BatchDone
-    | ChunkDecoded
-    | Broke,
-    Field(discriminator="type"),
-]
 ToChildMessage = ReadTask | ReadUntil | LoadModel | LanguageTask | DecodeTask
 FromChildMessage = (
     MediaOpened
@@ -130,8 +115,12 @@ FromChildMessage = (
     | Broke
 )
 
-TO_CHILD: TypeAdapter[ToChildMessage] = TypeAdapter(ToChild)
-FROM_CHILD: TypeAdapter[FromChildMessage] = TypeAdapter(FromChild)
+TO_CHILD: TypeAdapter[ToChildMessage] = TypeAdapter(
+    Annotated[ToChildMessage, Field(discriminator="type")]
+)
+FROM_CHILD: TypeAdapter[FromChildMessage] = TypeAdapter(
+    Annotated[FromChildMessage, Field(discriminator="type")]
+)
 
 
 Sent = TypeVar("Sent")
