@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from longscribe.types import (
     NO_PROMPT,
     CoverageEntry,
     CoverageKind,
+    Evidence,
     Gap,
     Prompt,
+    Proposal,
     Segment,
     Span,
     Window,
@@ -106,6 +108,23 @@ def spoken(start: float, text: str, *, pace: float = 0.3, separator: str | None 
     parts = [" " + word for word in text.split()] if separator is None else text.split(separator)
     words = [(part, start + pace * n, start + pace * (n + 1)) for n, part in enumerate(parts)]
     return said(start, start + pace * len(parts), "".join(parts), *words)
+
+
+def proposed(start: float, end: float, term: str, heard: str, *, accepted: bool) -> Proposal:
+    evidence = Evidence(
+        sound=0.0412, acoustic=-1.5, margin=-0.1, confidence=0.4, commonness=0.1, second_pass=True, timing=0,
+        probability=0.91234, threshold=0.5,
+    )  # fmt: skip
+    return Proposal(
+        term=term, heard=heard, written=term, start=to_samples(start), end=to_samples(end),
+        accepted=accepted, reason="probability over the threshold", evidence=evidence,
+    )  # fmt: skip
+
+
+def with_proposals(view: MemoryView, *proposals: Proposal) -> MemoryView:
+    """Return a view whose first window has `proposals`."""
+    first, *rest = view.all_windows
+    return replace(view, all_windows=(replace(first, proposals=proposals), *rest))
 
 
 def missing(start: float, end: float, reason: str = "worker crashed") -> Gap:

@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from longscribe.api import events, load_glossary, resume, transcribe
+    from longscribe.adapters.glossary_files import load_glossary
+    from longscribe.api import bias_report, events, resume, transcribe
     from longscribe.config import Options
     from longscribe.errors import LongscribeError
     from longscribe.types import Gap, Glossary, Segment, Span, Term, Transcript, Word
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "bias_report": "api",
     "events": "api",
-    "load_glossary": "api",
+    "load_glossary": "adapters.glossary_files",
     "resume": "api",
     "transcribe": "api",
     "Options": "config",
@@ -44,6 +46,7 @@ __all__ = [
     "Transcript",
     "Word",
     "__version__",
+    "bias_report",
     "events",
     "load_glossary",
     "resume",

@@ -37,6 +37,22 @@ class Task(StrEnum):
     TRANSLATE = "translate"
 
 
+class BiasMode(StrEnum):
+    """How a glossary is used."""
+
+    OFF = "off"
+    PROMPT = "prompt"
+    """Terms stand in the prompt of every window."""
+    VERIFY = "verify"
+    """Heard without a prompt first; terms are proposed where they fit, and verified."""
+
+
+class PronouncerName(StrEnum):
+    AUTO = "auto"
+    ESPEAK_NG = "espeak-ng"
+    LETTERS = "letters"
+
+
 class OutputFormat(StrEnum):
     SRT = "srt"
     VTT = "vtt"
@@ -116,11 +132,19 @@ class DecodeSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class BiasSettings:
-    """How terms are chosen over time. Lengths in samples."""
+    """How terms are chosen over time, and verified. Lengths in samples."""
 
+    mode: BiasMode
     window: int
     stride: int
     max_terms: int
+    pronouncer: PronouncerName
+    second_pass: bool
+    """Decode windows that seem to hold a term again, prompted. Off only in ablations."""
+    retrieval: bool
+    """Propose terms that sound like what was heard. Off only in ablations."""
+    acoustics: bool
+    """Let the acoustics decide. Off only in ablations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +221,9 @@ class Options(BaseSettings):
     word_timestamps: bool = True
     # bias
     glossary: Path | None = None
+    bias: BiasMode = BiasMode.VERIFY
+    pronouncer: PronouncerName = PronouncerName.AUTO
+    learn_glossary: Path | None = None
     initial_prompt: str = ""
     bias_window: float = Field(45.0, ge=1, le=3600)
     bias_stride: float = Field(15.0, ge=1, le=3600)
@@ -279,13 +306,41 @@ class Options(BaseSettings):
 
     @model_validator(mode="after")
     def _bias_has_room(self) -> Options:
-        if self.glossary is not None and 0 in (self.prompt_tokens, self.max_terms):
+        has_terms = self.glossary is not None or self.learn_glossary is not None
+        none_fit = 0 in (self.prompt_tokens, self.max_terms)
+        if has_terms and self.bias is BiasMode.PROMPT and none_fit:
             raise ValueError(
-                "--glossary with --prompt-tokens 0 or --max-terms 0 would change nothing; "
+                "--bias prompt with --prompt-tokens 0 or --max-terms 0 would change nothing; "
                 "leave out one of them"
+            )
+        if has_terms and self.bias is BiasMode.VERIFY and self.prompt_tokens == 0:
+            raise ValueError(
+                "--prompt-tokens 0 leaves no room for the terms with which --bias verify decodes "
+                "again; leave it out, or say --bias off"
             )
         if self.initial_prompt.strip() and self.prompt_tokens == 0:
             raise ValueError("--initial-prompt with --prompt-tokens 0 would change nothing")
+        return self
+
+    @model_validator(mode="after")
+    def _can_learn(self) -> Options:
+        if self.learn_glossary is None:
+            return self
+        if self.learn_glossary.suffix.lower() != ".csv":
+            raise ValueError(
+                f"--learn-glossary writes a table, whose name ends with .csv, "
+                f"got {self.learn_glossary.name!r}"
+            )
+        if not self.word_timestamps:
+            raise ValueError(
+                "--learn-glossary needs to know how sure each word is, which comes with its time; "
+                "leave out --no-word-timestamps"
+            )
+        if self.glossary is not None and self.glossary.absolute() == self.learn_glossary.absolute():
+            raise ValueError(
+                "--glossary and --learn-glossary name the same file; learnt terms need one of "
+                "their own"
+            )
         return self
 
     @property
@@ -359,6 +414,11 @@ class Options(BaseSettings):
     @property
     def bias_settings(self) -> BiasSettings:
         return BiasSettings(
+            mode=self.bias if self.glossary is not None else BiasMode.OFF,
+            pronouncer=self.pronouncer,
+            second_pass=True,
+            retrieval=True,
+            acoustics=True,
             window=to_samples(self.bias_window),
             stride=to_samples(self.bias_stride),
             max_terms=self.max_terms,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from longscribe.config import Options
+from longscribe.config import BiasMode, BiasSettings, Options
+from longscribe.core.bias.learning import Source
 from longscribe.ports import Executor, Journal, TranscriptView
-from longscribe.types import Glossary
+from longscribe.types import Glossary, Term
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +26,23 @@ class Job:
     """Where they are, or what the recognizer finds them by."""
     options: Options
     glossary: Glossary
+    """With the extra terms."""
+    extra_terms: tuple[Term, ...]
+    """Offered besides those of the glossary's file."""
+    pronouncer: str
+    """Which pronouncer verifies: what it says decides what is written."""
     reader: str
     """`package.module:attribute` of the `MediaReaderFactory`."""
     detector: str
     """`package.module:attribute` of the `SpeechDetectorFactory`."""
     notices: tuple[str, ...]
     """What the user should know about how this run is done."""
+
+    @property
+    def bias_settings(self) -> BiasSettings:
+        """As the options have it; without any terms nothing is prompted or verified."""
+        mode = self.options.bias if self.glossary.terms else BiasMode.OFF
+        return replace(self.options.bias_settings, mode=mode)
 
 
 class Spool(Protocol):
@@ -49,6 +62,14 @@ class Spool(Protocol):
     def remove(self) -> None: ...
 
 
+class LearntTerms(Protocol):
+    """Where names that a transcript teaches are kept for other files."""
+
+    def add(self, terms: Sequence[Term], source: Source) -> None:
+        """Join terms learnt from `source` to what is there."""
+        ...
+
+
 class Outputs(Protocol):
     """The output files."""
 
@@ -65,3 +86,5 @@ class Tools:
     executor: Executor
     spool: Spool
     outputs: Outputs
+    learnt: LearntTerms | None
+    """None where nothing is to be learnt."""

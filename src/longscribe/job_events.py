@@ -18,6 +18,7 @@ from longscribe.types import (
     LanguageGuess,
     MediaInfo,
     Span,
+    Term,
 )
 
 
@@ -37,6 +38,10 @@ class RunStarted(_Event):
     recognizer: str
     settings: str
     """The user's options as JSON."""
+    extra_terms: tuple[Term, ...] = ()
+    """Offered besides the glossary's, such as those learnt from earlier files."""
+    glossary: str = ""
+    """Digest of all terms, by which a later reader knows whether the file has changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +117,8 @@ class ChunkReused(_Event):
     type: Literal["chunk_reused"] = "chunk_reused"
     chunk_id: int
     span: Span
+    key: str
+    """Under which the journal holds its result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +144,8 @@ class ChunkFinished(_Event):
     type: Literal["chunk_finished"] = "chunk_finished"
     chunk_id: int
     span: Span
+    key: str
+    """Under which the journal holds its result."""
     seconds: float
     """Time the decode took."""
     peak_memory: int
@@ -168,6 +177,15 @@ class OutputsWritten(_Event):
     files: tuple[str, ...]
     complete: bool
     """False while chunks are still missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TermsLearnt(_Event):
+    """Names of this transcript were written to the file of learnt terms."""
+
+    type: Literal["terms_learnt"] = "terms_learnt"
+    terms: tuple[str, ...]
+    """All that the transcript teaches, also those that were in the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +231,7 @@ JobEvent = (
     | AttemptFailed
     | GapDeclared
     | OutputsWritten
+    | TermsLearnt
     | RunFinished
     | RunInterrupted
     | RunFailed

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from longscribe.config import Task
+from longscribe.core.bias.learning import Source, learnt_terms
 from longscribe.core.coverage import assert_accounted, totals
 from longscribe.core.lifecycle import ChunkState
 from longscribe.job_events import (
@@ -24,6 +26,7 @@ from longscribe.job_events import (
     MediaOpened,
     MediaProblem,
     RunFinished,
+    TermsLearnt,
     WorkerReady,
 )
 from longscribe.ports import (
@@ -72,8 +75,8 @@ def _dispatch(run: RunState) -> Iterator[JobEvent]:
     while run.tools.executor.idle:
         if run.must_tell_language:
             run.ask_language()
-        elif (entry := run.next_chunk()) is not None:
-            yield run.start_attempt(entry)
+        elif (entry := run.chunks.next_ready()) is not None:
+            yield run.chunks.start(entry)
         else:
             return
 
@@ -103,9 +106,9 @@ def _take(run: RunState, report: Report) -> Iterator[JobEvent]:
         case LanguageFailed():
             yield run.language_failed(report.failure)
         case ChunkDone():
-            yield run.finish_chunk(report)
+            yield run.chunks.finish(report)
         case ChunkFailed():
-            yield from run.fail_chunk(report)
+            yield from run.chunks.fail(report)
         case MediaProblem() | WorkerReady() | BatchDecoded():
             run.note(report)
             yield journal.record(report)
@@ -116,7 +119,7 @@ def _settle(run: RunState) -> Iterator[JobEvent]:
     for entry in run.newly_planned():
         yield run.tools.journal.record(ChunkPlanned(chunk=entry.chunk))
     for entry in run.ledger.in_state(ChunkState.PLANNED):
-        yield from run.settle(entry)
+        yield from run.chunks.settle(entry)
 
 
 def _finish(run: RunState) -> Iterator[JobEvent]:
@@ -125,6 +128,7 @@ def _finish(run: RunState) -> Iterator[JobEvent]:
     coverage = view.coverage()
     assert_accounted(coverage, view.duration)
     run.release_audio()
+    yield from _learn(run)
     samples = totals(coverage)
     yield run.tools.journal.record(
         RunFinished(
@@ -134,3 +138,15 @@ def _finish(run: RunState) -> Iterator[JobEvent]:
             silence=samples[CoverageKind.SILENCE],
         )
     )
+
+
+def _learn(run: RunState) -> Iterator[JobEvent]:
+    """Keep the names that this transcript teaches for the next files."""
+    store, job = run.tools.learnt, run.job
+    if store is None:
+        return
+    view = run.view()
+    language = "en" if job.options.task is Task.TRANSLATE else view.language
+    terms = learnt_terms(view.segments(), job.glossary, language)
+    store.add(terms, Source(stem=job.media.stem, fingerprint=job.fingerprint))
+    yield run.tools.journal.record(TermsLearnt(terms=tuple(term.text for term in terms)))

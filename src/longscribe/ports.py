@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TextIO
 
-from longscribe.config import DecodeSettings, RecognizerSettings
+from longscribe.config import (
+    BiasSettings,
+    DecodeSettings,
+    PronouncerName,
+    RecognizerSettings,
+)
 from longscribe.job_events import (
     AttemptStarted,
     BatchDecoded,
@@ -124,6 +129,8 @@ class Capabilities:
     prompts: bool
     """Takes a prompt for each window."""
     word_times: bool
+    scoring: bool
+    """Can say how likely a given text is for a window."""
     batching: bool
     translate: bool
     languages: tuple[str, ...]
@@ -159,6 +166,47 @@ class Recognizer(Protocol):
 
         Segments come with times on the recording's clock (the window's start
         added). `settings.language` is set unless the model knows only one.
+        """
+        ...
+
+    def score(
+        self, window: WindowAudio, texts: Sequence[str], settings: DecodeSettings
+    ) -> tuple[float, ...]:
+        """Return the log probability of each text, in nats, as the beginning of what is said
+        in `window`: teacher-forced, without a prompt. Only asked of who can (`capabilities`).
+        """
+        ...
+
+
+class Pronouncer(Protocol):
+    """Says how texts sound. Lives in a worker process."""
+
+    name: str
+    """With its version: what it says decides what is proposed."""
+
+    def pronounce(self, texts: Sequence[str]) -> list[str]:
+        """Return the phones of each text, one character a phone (`core/bias/phones.py`)."""
+        ...
+
+
+class LanguageTools(Protocol):
+    """What verifying needs to know of a language. Lives in a worker process."""
+
+    pronouncer: Pronouncer
+
+    def commonness(self, word: str) -> float:
+        """Return how common a word is, from 0 (unknown) to 1 (an everyday word)."""
+        ...
+
+
+class LanguageToolsFactory(Protocol):
+    """Found by name in `wiring.py`, called in a worker process."""
+
+    def __call__(self, pronouncer: PronouncerName, language: str) -> LanguageTools:
+        """Return the tools for a language.
+
+        Raises:
+            RecognizerError: the pronouncer asked for can't be had, or not for this language.
         """
         ...
 
@@ -204,6 +252,9 @@ class DecodeTask:
     biases: tuple[WindowBias, ...]
     """One for each window of the chunk, in order."""
     settings: DecodeSettings
+    bias: BiasSettings
+    glossary: str
+    """Digest of the glossary that the worker was given at its start."""
     recognizer: RecognizerSettings
     """With which the worker's model must be loaded."""
     attempt: Attempt

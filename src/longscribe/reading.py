@@ -18,9 +18,11 @@ from longscribe.adapters.journal.sqlite import (
     dump,
     latest_task,
     read_events,
+    read_result,
     translate,
 )
 from longscribe.config import Options
+from longscribe.core.stitching import stitch
 from longscribe.errors import JobError
 from longscribe.job_events import (
     AttemptFailed,
@@ -40,7 +42,7 @@ from longscribe.job_events import (
     RunStarted,
 )
 from longscribe.ports import DecodeTask
-from longscribe.types import Gap, Span
+from longscribe.types import ChunkResult, Gap, Span, WindowResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,10 @@ class JournalReader:
     def task(self, label: str) -> DecodeTask | None:
         """Return what a worker was told at the latest attempt at `label`."""
         return latest_task(self._db, label)
+
+    def result(self, key: str) -> ChunkResult | None:
+        """Return the result of a chunk, by the key in its event."""
+        return read_result(self._db, key)
 
     def dump(self) -> dict[str, Any]:
         """Return everything the journal holds, as plain values for JSON."""
@@ -98,9 +104,72 @@ def latest_run(job: Path) -> tuple[RunStarted, Options]:
     with open_journal(job) as journal:
         starts = [event for _, event in journal.events() if isinstance(event, RunStarted)]
     if not starts:
-        raise JobError(f"The job in {job} was never started.", "Transcribe the media again.")
-    options = Options.model_validate(json.loads(starts[-1].settings))
-    return starts[-1], options.model_copy(update={"job_dir": job})
+        raise _never_started(job)
+    return starts[-1], _options(starts[-1], job)
+
+
+def _never_started(job: Path) -> JobError:
+    return JobError(f"The job in {job} was never started.", "Transcribe the media again.")
+
+
+def _options(start: RunStarted, job: Path) -> Options:
+    options = Options.model_validate(json.loads(start.settings))
+    return options.model_copy(update={"job_dir": job})
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatestResults:
+    """What the latest run of a job has yielded so far. Results are read one at a time."""
+
+    start: RunStarted
+    options: Options
+    language: str | None
+    """As asked for, or as last detected."""
+    complete: bool
+    """The run went through; it may have gaps."""
+    keys: tuple[str, ...]
+    """Of the chunks that are done, in order of time."""
+    _journal: JournalReader
+
+    def windows(self) -> Iterator[WindowResult]:
+        """Yield what was decoded, in order, as it stands in the outputs."""
+        results = (self._journal.result(key) for key in self.keys)
+        return stitch(window for result in results if result for window in result.windows)
+
+
+def latest_results(journal: JournalReader, job: Path) -> LatestResults:
+    """Return the results of the latest run of the job in the folder `job`.
+
+    Raises:
+        JobError: it was never started.
+    """
+    start: RunStarted | None = None
+    language: str | None = None
+    complete = False
+    done: dict[Span, str] = {}
+    for _, event in journal.events():
+        match event:
+            case RunStarted():
+                start, complete, done = event, False, {}
+            case ChunkFinished() | ChunkReused():
+                done[event.span] = event.key
+            case LanguageDetected(guess=guess):
+                language = guess.language
+            case RunFinished():
+                complete = True
+            case _:
+                pass
+    if start is None:
+        raise _never_started(job)
+    options = _options(start, job)
+    return LatestResults(
+        start=start,
+        options=options,
+        language=options.language or language,
+        complete=complete,
+        keys=tuple(key for _, key in sorted(done.items())),
+        _journal=journal,
+    )
 
 
 CUT_SHORT = "cut short; run the same command again to go on"

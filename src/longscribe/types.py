@@ -122,9 +122,17 @@ class Term:
     text: str
     aliases: tuple[str, ...] = ()
     """Other spellings or sounds under which it is heard."""
+    never: tuple[str, ...] = ()
+    """Spellings that are always wrong: where one is heard, the term is written."""
     weight: float = 1.0
     ranges: tuple[Span, ...] = ()
     """Where in the media it may occur; empty means everywhere."""
+    languages: tuple[str, ...] = ()
+    """Codes of the languages in which it is used; empty means all."""
+    inflect: bool = True
+    """Whether an ending that was heard, such as *'s*, is kept behind it."""
+    note: str = ""
+    """For people. In the file of learnt terms it says what each was learnt from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +140,8 @@ class Glossary:
     """Terms in the order of their file."""
 
     terms: tuple[Term, ...] = ()
+    never: tuple[str, ...] = ()
+    """Anti-terms: what the bias must never write, whatever it sounds like."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +172,52 @@ class Prompt:
 
 
 NO_PROMPT = Prompt(terms=(), text="", token_ids=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What speaks for and against writing a term in the place of what was heard."""
+
+    sound: float
+    """Distance of the sounds of both, per phone: 0 the same, 1 nothing in common."""
+    acoustic: float | None
+    """Log probability of the window's text with the term less that of the text as heard, both
+    teacher-forced without a prompt, in nats. None where the recognizer can't tell."""
+    margin: float
+    """`sound` less that of the nearest other term for the same words; negative where no other
+    term fits as well."""
+    confidence: float
+    """Least probability of the words that were heard."""
+    commonness: float
+    """Of the heard words, from 0 (unknown) to 1 (an everyday word); that of the rarest counts."""
+    second_pass: bool
+    """Whether a decode that was prompted with the term wrote it here."""
+    timing: int
+    """2: the term's time range covers the place, 1: is near, 0: the term has no range."""
+    probability: float
+    """That the term was said, by the calibrated rule (`core/bias/rule.py`)."""
+    threshold: float
+    """Which the probability must reach, by the class of the term."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A term that may have been said where something else was heard."""
+
+    term: str
+    heard: str
+    written: str
+    """What stands, or would stand, in the place of what was heard."""
+    start: int
+    end: int
+    accepted: bool
+    reason: str
+    """Why, in a few words."""
+    evidence: Evidence
+
+    @property
+    def span(self) -> Span:
+        return Span(start=self.start, end=self.end)
 
 
 # --- results ---------------------------------------------------------------
@@ -209,6 +265,8 @@ class WindowResult:
     segments: tuple[Segment, ...]
     remarks: tuple[str, ...] = ()
     """What was wrong with a first hearing and how this one was got, as sentences."""
+    proposals: tuple[Proposal, ...] = ()
+    """Terms that were weighed against what was heard, accepted or not; only when verifying."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,25 +14,31 @@ from longscribe.adapters.executors.supervisor import StartChild, Supervisor, Wor
 from longscribe.adapters.executors.thread import ChildThread
 from longscribe.adapters.journal.folder import JobFolder
 from longscribe.adapters.journal.sqlite import SqliteJournal
+from longscribe.adapters.language.tools import pronouncer_here
+from longscribe.adapters.learnt_file import LearntFile
+from longscribe.adapters.recognizers.ggml_models import find_ggml_model
 from longscribe.adapters.recognizers.models import FoundModel, find_ct2_model, take_as_given
+from longscribe.adapters.recognizers.pocketsphinx_models import find_sphinx_model
 from longscribe.adapters.writers.json_writer import JsonWriter
 from longscribe.adapters.writers.outputs import OutputFiles
 from longscribe.adapters.writers.srt import SrtWriter
 from longscribe.adapters.writers.tsv import TsvWriter
 from longscribe.adapters.writers.txt import TxtWriter
 from longscribe.adapters.writers.vtt import VttWriter
-from longscribe.config import Isolation, Options, OutputFormat, RecognizerSettings
+from longscribe.config import BiasMode, Isolation, Options, OutputFormat, RecognizerSettings
 from longscribe.core.crew import default_workers, threads_each
 from longscribe.core.refusals import demands
 from longscribe.errors import UsageError
 from longscribe.job import Job, Tools
 from longscribe.ports import TranscriptWriter
+from longscribe.types import Glossary
 
 RECOGNIZER_GROUP = "longscribe.recognizers"
 """Entry points: name → `package.module:factory` of a `RecognizerFactory`."""
 
 MEDIA_READER = "longscribe.adapters.media.pyav:open_media"
 SPEECH_DETECTOR = "longscribe.adapters.vad.silero:SileroDetector"
+LANGUAGE_TOOLS = "longscribe.adapters.language.tools:load"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +52,12 @@ class RecognizerEntry:
 RECOGNIZERS: dict[str, RecognizerEntry] = {
     "faster-whisper": RecognizerEntry(
         factory="longscribe.adapters.recognizers.faster_whisper:load", find_model=find_ct2_model
+    ),
+    "pocketsphinx": RecognizerEntry(
+        factory="longscribe.adapters.recognizers.pocketsphinx:load", find_model=find_sphinx_model
+    ),
+    "whisper.cpp": RecognizerEntry(
+        factory="longscribe.adapters.recognizers.whisper_cpp:load", find_model=find_ggml_model
     ),
 }
 
@@ -74,6 +86,11 @@ def recognizer(name: str) -> RecognizerEntry:
     return RecognizerEntry(factory=factory, find_model=take_as_given)
 
 
+def pronouncer(options: Options) -> str:
+    """Return which pronouncer verifies terms on this machine."""
+    return pronouncer_here(options.pronouncer)
+
+
 def outputs(media: Path, options: Options) -> OutputFiles:
     """Return the output files of a job."""
     return OutputFiles(
@@ -85,6 +102,11 @@ def outputs(media: Path, options: Options) -> OutputFiles:
 
 def output_dir(options: Options) -> Path:
     return options.output_dir or Path()
+
+
+def learnt_file(options: Options) -> LearntFile | None:
+    """Return the file of learnt terms, if there is to be one."""
+    return None if options.learn_glossary is None else LearntFile(path=options.learn_glossary)
 
 
 def job_folder(media: Path, options: Options) -> JobFolder:
@@ -103,7 +125,7 @@ def settled(options: Options) -> Options:
     threads = threads_each(options.cpu_threads, workers, cores)
     paths = {
         name: path.absolute()
-        for name in ("glossary", "output_dir", "job_dir")
+        for name in ("glossary", "learn_glossary", "output_dir", "job_dir")
         if (path := getattr(options, name)) is not None
     }
     model = Path(options.model).expanduser()
@@ -111,7 +133,7 @@ def settled(options: Options) -> Options:
         update={
             **paths,
             "output_dir": output_dir(options).absolute(),
-            "model": str(model.absolute()) if model.is_dir() else options.model,
+            "model": str(model.absolute()) if model.exists() else options.model,
             "workers": workers,
             "cpu_threads": threads,
         }
@@ -134,25 +156,31 @@ def notices(folder: JobFolder, options: Options) -> tuple[str, ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """What a worker loads."""
+
+    settings: RecognizerSettings
+    model: Path
+    glossary: Glossary
+
+
 def supervisor(
-    options: Options,
-    model: Path,
-    start_child: StartChild,
-    spool: Path,
-    dumps: Path,
-    engine: RecognizerSettings | None = None,
+    options: Options, engine: Engine, start_child: StartChild, spool: Path, dumps: Path
 ) -> Supervisor:
-    """Return a supervisor for a recognizer as the options have it, or for another `engine`."""
+    """Return a supervisor whose workers load `engine`."""
     entry = recognizer(options.recognizer)
     settings = options.decode_settings
     return Supervisor(
         start_child=start_child,
         recipe=WorkerRecipe(
             factory=entry.factory,
-            settings=engine or options.recognizer_settings,
-            model_path=str(model),
-            demands=demands(settings, has_terms=options.glossary is not None),
+            settings=engine.settings,
+            model_path=str(engine.model),
+            demands=demands(settings, options.bias if engine.glossary.terms else BiasMode.OFF),
             language=settings.language,
+            glossary=engine.glossary,
+            language_tools=LANGUAGE_TOOLS,
         ),
         workers=options.workers or 1,
         spool=spool,
@@ -167,12 +195,17 @@ def tools(job: Job, folder: JobFolder, files: OutputFiles) -> Tools:
     return Tools(
         executor=supervisor(
             job.options,
-            job.model_path,
+            Engine(
+                settings=job.options.recognizer_settings,
+                model=job.model_path,
+                glossary=job.glossary,
+            ),
             ChildProcess if isolated else ChildThread,
             folder.spool.path,
             folder.dumps,
         ),
         spool=folder.spool,
         outputs=files,
+        learnt=learnt_file(job.options),
         journal=SqliteJournal(folder.database, on_network=folder.on_network is not None),
     )

@@ -22,7 +22,7 @@ from longscribe.adapters.writers.txt import TxtWriter
 from longscribe.adapters.writers.vtt import VttWriter
 from longscribe.core.cues import cues
 from longscribe.ports import TranscriptWriter
-from tests.views import MemoryView, missing, said, spoken, view_of
+from tests.views import MemoryView, missing, proposed, said, spoken, view_of, with_proposals
 
 JOINER = "\u2060"
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
@@ -70,7 +70,7 @@ def written(writer: TranscriptWriter, view: MemoryView) -> str:
 
 
 def sample() -> MemoryView:
-    return view_of(
+    view = view_of(
         spoken(1, "Good morning & welcome to <Zürich>."),
         missing(5, 17),
         said(20, 22.5, " Thank you, Mr. Nguyễn.", terms=("Nguyễn", "Zürich")),
@@ -78,6 +78,12 @@ def sample() -> MemoryView:
             30,
             "It is said that some sentences are so long that two cues are needed to hold them all.",
         ),
+    )
+    # " <Zürich>." is the fifth of words of 0.3 s from 1 s on.
+    return with_proposals(
+        view,
+        proposed(2.5, 2.8, "<Zürich>", "Surrick", accepted=True),
+        proposed(1.0, 1.3, "Gould", "Good", accepted=False),
     )
 
 
@@ -193,9 +199,12 @@ def found_fields(document: dict) -> dict[str, list[str]]:
     sections = {
         "The object": document,
         "segments[]": document["segments"][0],
+        "segments[].replaced[]": document["segments"][0]["replaced"][0],
         "segments[].words[]": document["segments"][0]["words"][0],
         "windows[]": document["windows"][0],
         "windows[].prompt": document["windows"][0]["prompt"],
+        "windows[].proposals[]": document["windows"][0]["proposals"][0],
+        "windows[].proposals[].evidence": document["windows"][0]["proposals"][0]["evidence"],
         "gaps[]": document["gaps"][0],
         "coverage": document["coverage"],
         "coverage.entries[]": document["coverage"]["entries"][0],
@@ -236,11 +245,43 @@ def test_json_says_what_is_in_the_view() -> None:
             "tokens": [50361, 1, 2],
         },
         "remarks": [],
+        "proposals": [],
     }
     assert document["gaps"] == [
         {"start": 5.0, "end": 17.0, "reason": "worker crashed", "chunk_id": 1}
     ]
     assert document["coverage"]["seconds"]["gap"] == 12.0
+
+
+def test_json_says_what_was_weighed_and_what_came_of_it() -> None:
+    document = json.loads(written(JsonWriter(), sample()))
+    place = {"start": 2.5, "end": 2.8}
+    first, second = document["segments"][:2]
+    assert first["replaced"] == [
+        {"heard": "Surrick", "written": "<Zürich>", "term": "<Zürich>", **place}
+    ]
+    assert second["replaced"] == []
+    accepted, refused = document["windows"][0]["proposals"]
+    assert accepted == {
+        "term": "<Zürich>",
+        "heard": "Surrick",
+        "written": "<Zürich>",
+        **place,
+        "accepted": True,
+        "reason": "probability over the threshold",
+        "evidence": {
+            "sound": 0.0412,
+            "acoustic": -1.5,
+            "margin": -0.1,
+            "confidence": 0.4,
+            "commonness": 0.1,
+            "second_pass": True,
+            "timing": 0,
+            "probability": 0.9123,
+            "threshold": 0.5,
+        },
+    }
+    assert (refused["term"], refused["accepted"]) == ("Gould", False)
 
 
 def test_the_ledger_accounts_for_every_sample() -> None:

@@ -158,6 +158,39 @@ def test_each_bad_value_is_one_clear_error(name, value, said):
     assert "pydantic" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"bias": "prompt", "max_terms": 0}, "would change nothing"),
+        ({"bias": "prompt", "prompt_tokens": 0}, "would change nothing"),
+        ({"prompt_tokens": 0}, "leaves no room"),
+        ({"bias": "guess"}, "--bias"),
+        ({"pronouncer": "aloud"}, "--pronouncer"),
+        ({"learn_glossary": "learnt.txt"}, "ends with .csv, got 'learnt.txt'"),
+        ({"learn_glossary": "learnt.csv", "word_timestamps": False}, "--no-word-timestamps"),
+        ({"learn_glossary": Path("names.csv").absolute()}, "the same file"),
+    ],
+)
+def test_a_glossary_that_could_not_be_used_as_asked_is_refused(values, said):
+    with pytest.raises(UsageError) as error:
+        Options.build(glossary="names.csv", **values)
+    assert said in error.value.found
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"glossary": "names.txt", "max_terms": 0},  # verifying does not look at it
+        {"glossary": "names.txt", "bias": "off", "prompt_tokens": 0},
+        {"bias": "prompt"},
+        {"bias": "verify", "pronouncer": "letters", "prompt_tokens": 0},
+        {"learn_glossary": "learnt.CSV", "bias": "off"},
+    ],
+)
+def test_what_has_no_effect_on_a_glossary_is_no_error(values):
+    Options.build(**values)
+
+
 def test_all_bad_values_are_named_at_once():
     with pytest.raises(UsageError) as error:
         Options.build(batch_size=0, beam_size=99, device="tpu")

@@ -1,5 +1,5 @@
 """Subtitle cues: what they say, when they stand, and where they break."""
-# ruff: noqa: RUF001 - full-width punctuation is under test
+
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a glossary: both forms, every error with its file and line."""
+"""Reading a glossary: lines and tables, what is joined, every error with its file and line."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longscribe.core.bias.glossary import FOREVER, LONGEST_TERM, parse_glossary
+from longscribe.core.bias import glossary
+from longscribe.core.bias.glossary import COLUMNS, FOREVER, LONGEST_TERM, parse_glossary
 from longscribe.errors import GlossaryError
 from longscribe.types import Glossary, Span, Term, to_samples
 
 
 def lines(text: str) -> tuple[Term, ...]:
     return parse_glossary(text.encode(), "names.txt").terms
+
+
+def never(text: str, name: str = "names.txt") -> tuple[str, ...]:
+    return parse_glossary(text.encode(), name).never
 
 
 def table(text: str, name: str = "names.csv") -> tuple[Term, ...]:
@@ -52,6 +57,59 @@ def test_aliases_stand_behind_a_bar():
 )
 def test_comments_blanks_marks_and_line_ends_do_not_matter(text):
     assert lines(text) == (Term(text="Foo"), Term(text="Bar"))
+
+
+def test_an_alias_with_a_mark_is_never_right():
+    assert lines("Geoffrey | Gefry; !Jeffrey ;!  Jef ry; !Jeffrey") == (
+        Term(text="Geoffrey", aliases=("Gefry",), never=("Jeffrey", "Jef ry")),
+    )
+    assert lines("Geoffrey | !Jeffrey")[0].aliases == ()
+
+
+def test_a_line_with_a_mark_is_an_anti_term_of_the_glossary():
+    text = "!Shaun\nGeoffrey\n  ! Shaun  of the\tDead\n[0:00-1:00]\n!Shaun\n!a; b"
+    assert lines(text) == (Term(text="Geoffrey"),)
+    assert never(text) == ("Shaun", "Shaun of the Dead", "a; b")
+
+
+def test_a_mark_within_a_line_is_part_of_the_term():
+    assert lines("Yahoo!\nOh! Calcutta!")[0].text == "Yahoo!"
+    assert never("Yahoo!\nOh! Calcutta!") == ()
+
+
+@pytest.mark.parametrize(
+    ("header", "wanted"),
+    [
+        ("[0:00-12:30]", (0, 750)),
+        ("[0:00-12:30 The harbour]", (0, 750)),
+        ("  [ 75.5 \u2013 1:20   The harbour - by night ] ", (75.5, 80)),
+        ("[1:00:00\u20141:00:01]", (3600, 3601)),
+        ("[-12:30]", (0, 750)),
+    ],
+)
+def test_a_header_limits_what_follows_to_a_scene(header, wanted):
+    assert lines(f"A\n{header}\nB\n\n# c\nC | d") == (
+        Term(text="A"),
+        Term(text="B", ranges=(seconds(*wanted),)),
+        Term(text="C", aliases=("d",), ranges=(seconds(*wanted),)),
+    )
+
+
+def test_a_scene_ends_at_the_next_header():
+    text = "[0-1]\nA\n[2-3]\nB\n[]\nC\n[4-]\nD\n[Everywhere]\nE"
+    assert [term.ranges for term in lines(text)] == [
+        (seconds(0, 1),),
+        (seconds(2, 3),),
+        (),
+        (Span(start=to_samples(4), end=FOREVER),),
+        (),
+    ]
+
+
+def test_a_term_of_two_scenes_has_both_times():
+    text = "[0-1]\nA\n[2-3]\nA | b\n"
+    assert lines(text) == (Term(text="A", aliases=("b",), ranges=(seconds(0, 1), seconds(2, 3))),)
+    assert lines(text + "[]\nA")[0].ranges == ()
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only a comment", "\ufeff"])
@@ -122,6 +180,55 @@ def test_a_range_may_lack_its_start():
     assert table("term,end\nFoo,1:00\n")[0].ranges == (seconds(0, 60),)
 
 
+def test_every_column():
+    text = (
+        "term,aliases,never,weight,start,end,languages,inflect,note\n"
+        "Geoffrey,Gefry;Jefri,Jeffrey; Jeffry,2,0:10,0:20,en; German,no,  the  keeper \n"
+    )
+    assert text.partition("\n")[0].split(",") == list(COLUMNS)
+    assert table(text) == (
+        Term(
+            text="Geoffrey",
+            aliases=("Gefry", "Jefri"),
+            never=("Jeffrey", "Jeffry"),
+            weight=2.0,
+            ranges=(seconds(10, 20),),
+            languages=("en", "de"),
+            inflect=False,
+            note="the keeper",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "codes"),
+    [
+        ("", ()),
+        ("no", ("no",)),
+        ("EN;de", ("en", "de")),
+        ("en de  fr", ("en", "de", "fr")),
+        ("en, english", ("en",)),
+        ("castilian; haitian creole", ("es", "ht")),
+    ],
+)
+def test_languages_by_code_or_name(cell, codes):
+    assert table(f"term\tlanguages\nFoo\t{cell}\n", "names.tsv")[0].languages == codes
+
+
+@pytest.mark.parametrize(
+    ("cell", "answer"),
+    [("", True), ("yes", True), ("TRUE", True), ("1", True), *((no, False) for no in ("No", "0"))],
+)
+def test_endings_are_kept_unless_told_otherwise(cell, answer):
+    assert table(f"term,inflect\nFoo,{cell}\n")[0].inflect is answer
+
+
+def test_a_row_without_a_term_gives_anti_terms():
+    text = "term,never,note\nFoo,Fu,\n,Shaun; Shawn,of another film\nBar,,\n,Shaun,\n"
+    assert table(text) == (Term(text="Foo", never=("Fu",)), Term(text="Bar"))
+    assert never(text, "names.csv") == ("Shaun", "Shawn")
+
+
 # --- rows of one term -----------------------------------------------------------
 
 
@@ -138,6 +245,66 @@ def test_a_row_without_a_range_makes_the_term_valid_everywhere(rows):
     assert table(f"term,start,end\n{rows}")[0].ranges == ()
 
 
+def test_the_further_columns_are_joined_too():
+    head = "term,never,languages,inflect,note\n"
+    assert table(head + "Foo,a,en,yes,\nFoo,b;a,de;en,no,first\nFoo,,fr,,second\n") == (
+        Term(
+            text="Foo", never=("a", "b"), languages=("en", "de", "fr"), inflect=False, note="first"
+        ),
+    )
+
+
+@pytest.mark.parametrize("rows", ["Foo,en\nFoo,", "Foo,\nFoo,en"])
+def test_a_row_without_languages_makes_the_term_valid_in_all(rows):
+    assert table(f"term,languages\n{rows}")[0].languages == ()
+
+
+def test_what_stands_twice_alike_counts_once():
+    assert table("term,start,end\nFoo,0,9\nFoo,0,9\n") == (
+        Term(text="Foo", ranges=(seconds(0, 9),)),
+    )
+
+
+# --- contradictions -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "where", "what"),
+    [
+        ("n.txt", "Foo\n!Foo", "line 2", "'Foo' is also a term (line 1)"),
+        ("n.txt", "!Foo\n\nFoo", "line 1", "'Foo' is also a term (line 3)"),
+        ("n.csv", "term,never\nFoo,\n,Bar;Foo", "line 3", "'Foo' is also a term (line 2)"),
+        ("n.txt", "A\nFoo | !Foo", "line 2", "'Foo' is never right for itself"),
+        ("n.csv", "term,never\nFoo,Foo", "line 2", "'Foo' is never right for itself"),
+        ("n.txt", "Foo | !Bar\nBar", "line 1", "is a term itself (line 2)"),
+        ("n.txt", "[0-1]\nFoo | !Bar\n[]\nBar", "line 2", "is a term itself (line 4)"),
+        ("n.csv", "term,never,languages\nFoo,Bar,en\nBar,,en;de", "line 2", "itself (line 3)"),
+        ("n.csv", "term,never,languages\nFoo,Bar,en\nBar,,", "line 2", "itself (line 3)"),
+        ("n.csv", "term,never,languages\nFoo,Bar,\nBar,,en", "line 2", "itself (line 3)"),
+    ],
+)
+def test_a_glossary_that_contradicts_itself_is_refused(name, text, where, what):
+    with pytest.raises(GlossaryError) as error:
+        parse_glossary(text.encode(), name)
+    assert error.value.found.startswith(f"{name}, {where}: ")
+    assert what in error.value.found
+    assert error.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("n.txt", "[0-1]\nFoo | !Bar\n[2-3]\nBar"),
+        ("n.csv", "term,never,languages\nFoo,Bar,en\nBar,,de"),
+        ("n.txt", "iPhone | !IPhone\nfoo | !Foo"),
+        ("n.txt", "Foo | !Bar\n!Bar"),
+        ("n.txt", "Foo | Bar\nBar"),
+    ],
+)
+def test_what_only_looks_like_a_contradiction_is_taken(name, text):
+    assert parse_glossary(text.encode(), name).terms
+
+
 # --- errors ----------------------------------------------------------------------
 
 LONG = "x" * (LONGEST_TERM + 1)
@@ -150,7 +317,36 @@ LONG = "x" * (LONGEST_TERM + 1)
         ("n.txt", "Foo |\n", 1, "nothing follows '|'"),
         ("n.txt", "# c\n\nFoo | a | b\n", 3, "more than one '|'"),
         ("n.txt", f"Foo\n{LONG}", 2, "201 characters"),
+        ("n.txt", "Foo | a; !\n", 1, "nothing follows '!'"),
+        ("n.txt", "Foo\n!\n", 2, "nothing follows '!'"),
+        ("n.txt", "!Foo | a\n", 1, "an anti-term with a '|'"),
+        ("n.txt", f"!{LONG}", 1, "201 characters"),
+        ("n.txt", f"Foo | {LONG}", 1, "201 characters"),
+        ("n.txt", "Foo | !!a", 1, "'!a' begins with '!'"),
+        ("n.txt", "Foo\n[The harbour]\n", 2, "'[The harbour]' does not begin with two times"),
+        ("n.txt", "[-]\n", 1, "does not begin with two times"),
+        ("n.txt", "[12:30]\n", 1, "does not begin with two times"),
+        ("n.txt", "[0:00-12:30The harbour]\n", 1, "does not begin with two times"),
+        ("n.txt", "[0:00-12:30\n", 1, "does not end with ']'"),
+        ("n.txt", "[0:00-12:30] The harbour\n", 1, "does not end with ']'"),
+        ("n.txt", "[0:00-1:2:3:4]\n", 1, "'1:2:3:4' is not a time"),
+        ("n.txt", "[2:00-1:00]\n", 1, "'1:00' is not after the start '2:00'"),
+        ("n.txt", "a\x07b\n", 1, "U+0007 is no part of a text"),
         ("n.csv", "Foo\nBar\n", 1, "no column 'term'"),
+        ("N.CSV", "Foo\nBar\n", 1, "no column 'term'"),
+        ("n.csv", "term\n!Foo\n", 2, "'!Foo' begins with '!'"),
+        ("n.csv", "term,aliases\nFoo,!a\n", 2, "'!a' begins with '!'"),
+        ("n.csv", "term,never\nFoo,!a\n", 2, "'!a' begins with '!'"),
+        (
+            "n.csv",
+            "term,never,weight\n,a,2\n",
+            2,
+            "a row of anti-terms, which hold everywhere, has",
+        ),
+        ("n.csv", "term,never,start\n,a,0:10\n", 2, "start '0:10'"),
+        ("n.csv", "term,languages\nFoo,en;xx\n", 2, "unknown language 'xx'"),
+        ("n.csv", "term,languages\nFoo,auto\n", 2, "unknown language 'auto'"),
+        ("n.csv", "term,inflect\nFoo,maybe\n", 2, "inflect 'maybe' is neither yes nor no"),
         ("n.tsv", "# c\nname\tweight\n", 2, "no column 'term'"),
         ("n.csv", "term,colour\nFoo,red\n", 1, "unknown column 'colour'"),
         ("n.csv", "term,weight,Weight\n", 1, "'weight' stands twice"),
@@ -190,10 +386,32 @@ def test_other_encodings_are_refused_with_the_line():
         parse_glossary("Foo\n".encode("utf-16-le"), "n.txt")
 
 
-ODD = ["term", "weight", "start", "Foo", "1:0", "9", "-1", "é", "nan", " ", "\ufeff", "\u2028"]
-MARKS = [",", "\t", ";", "|", "#", '"', "\n", "\r\n"]
+def test_a_dictionary_is_no_glossary(monkeypatch):
+    monkeypatch.setattr(glossary, "MOST_TERMS", 3)
+    assert len(lines("A\nB\nA\nC\nB\n!d\n!e\n!f")) == 3
+    with pytest.raises(GlossaryError, match=r"^names\.txt, line 4: more than 3 terms"):
+        lines("A\nB\nC\nD\nE")
+    with pytest.raises(GlossaryError, match=r"^names\.txt, line 5: more than 3 terms"):
+        lines("A\n!B\n!C\n!D\n!E")
+
+
+def test_a_film_is_no_glossary(monkeypatch):
+    monkeypatch.setattr(glossary, "LARGEST_FILE", 2**20)
+    assert len(lines("A" + "\n" * (2**20 - 1))) == 1
+    with pytest.raises(GlossaryError, match=r"^names\.txt is larger than 1 MiB"):
+        lines("A" + "\n" * 2**20)
+
+
+def test_many_rows_of_one_term_are_joined_in_time_that_grows_with_them_only():
+    rows = "".join(f"Foo,{at},{at + 1}\n" for at in range(20_000))
+    assert len(table("term,start,end\n" + rows)[0].ranges) == 20_000
+
+
+ODD = ["term", "never", "start", "Foo", "1:0", "9", "-1", "é", "nan", " ", "\ufeff", "\u2028", "[]"]
+MARKS = [",", "\t", ";", "|", "#", '"', "\n", "\r\n", "!", "[", "]", "-", ":", "{", "}", "&", "*"]
 PIECES = st.lists(st.sampled_from(ODD + MARKS) | st.text(max_size=3), max_size=30).map("".join)
-NAMES = st.sampled_from(["n.txt", "n.csv", "n.tsv"])
+ENDINGS = ["txt", "csv", "tsv", "json", "yaml", "yml", *(end[1:] for end in glossary.SUBTITLES)]
+NAMES = st.sampled_from(ENDINGS).map("n.{}".format)
 
 
 def parsed(data: bytes, name: str) -> Glossary | None:
@@ -201,17 +419,39 @@ def parsed(data: bytes, name: str) -> Glossary | None:
     try:
         return parse_glossary(data, name)
     except GlossaryError as error:
-        return None if name in error.found else pytest.fail(f"{error} does not name the file")
+        clear = name in error.found and error.remedy
+        return None if clear else pytest.fail(f"{error} does not name the file, or no remedy")
 
 
 @given(PIECES, NAMES)
 def test_any_text_is_a_glossary_or_a_clear_error(text, name):
-    found = parsed(text.encode("utf-8", "surrogatepass"), name)
-    terms = found.terms if found else ()
-    assert all(term.text and term.text == term.text.strip() for term in terms)
-    assert len({term.text for term in terms}) == len(terms)
+    found = parsed(text.encode("utf-8", "surrogatepass"), name) or Glossary()
+    spellings = [text for term in found.terms for text in (term.text, *term.aliases, *term.never)]
+    assert all(text and text == " ".join(text.split()) for text in [*spellings, *found.never])
+    assert len({term.text for term in found.terms}) == len(found.terms)
+    assert not {term.text for term in found.terms} & set(found.never)
 
 
 @given(st.binary(max_size=60), NAMES)
 def test_any_bytes_are_a_glossary_or_a_clear_error(data, name):
     parsed(data, name)
+
+
+WORDS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8)
+TERMS = st.builds(
+    Term,
+    text=WORDS,
+    aliases=st.lists(WORDS, max_size=2, unique=True).map(tuple),
+    ranges=st.sampled_from([(), (seconds(0, 9),), (seconds(75.5, 3600),)]),
+)
+
+
+@given(st.lists(TERMS, max_size=6, unique_by=lambda term: term.text))
+def test_what_is_written_as_lines_is_read(terms):
+    headers = {(): "[]", (seconds(0, 9),): "[0-9 A]", (seconds(75.5, 3600),): "[1:15.5-1:00:00]"}
+    text = "".join(
+        f"{headers[term.ranges]}\n{term.text}{' | ' if term.aliases else ''}{';'.join(term.aliases)}\n"
+        for term in terms
+    )
+    # A first line of cells one of which is `term` makes a table; a header of a scene is none.
+    assert lines(text) == tuple(terms)

@@ -34,8 +34,10 @@ BIASES = (
 )
 
 
-def key(plan=CHUNK, audio="audio", engine=ENGINE, model="model", decoding=(DECODE, BIASES)) -> str:
-    return result_key(plan, audio, engine, model, decoding)
+def key(
+    plan=CHUNK, audio="audio", engine=ENGINE, model="model", decoding=(DECODE, BIASES), verifying=()
+) -> str:
+    return result_key(plan, audio, engine, model, (*decoding, verifying))
 
 
 def changed(value: object) -> object:
@@ -61,6 +63,7 @@ OTHER_KEYS = [
     key(engine=replace(ENGINE, name="other")),
     key(engine=replace(ENGINE, device="cuda")),
     key(engine=replace(ENGINE, compute_type="int8")),
+    key(verifying=("letters",)),
     key(decoding=(DECODE, BIASES[::-1])),
     key(decoding=(DECODE, BIASES[:1])),
     key(decoding=(DECODE, (replace(BIASES[0], terms=("Bar", "Foo")), BIASES[1]))),

@@ -11,7 +11,7 @@ from longscribe.core.ladder import Effort, Rung, Step
 from longscribe.core.ledger import ChunkEntry, Ledger, LedgerView
 from longscribe.core.lifecycle import ChunkState
 from longscribe.ports import PlannedChunk
-from longscribe.types import Chunk, CoverageKind, Gap, Span, WindowBias, to_samples
+from longscribe.types import Chunk, CoverageKind, Gap, Span, to_samples
 from tests.core.plans import chunk, decoded
 
 TEXT, SILENCE = CoverageKind.TEXT, CoverageKind.SILENCE
@@ -22,7 +22,6 @@ def entry(plan: Chunk) -> ChunkEntry:
     """Return an entry as the pipeline makes it; one without speech is done."""
     made = ChunkEntry(
         planned=PlannedChunk(chunk=plan, audio=f"audio {plan.chunk_id}"),
-        biases=tuple(WindowBias(bias_window_id=n, terms=()) for n in range(len(plan.windows))),
         label=str(plan.chunk_id),
     )
     if not plan.windows:
@@ -156,7 +155,7 @@ def test_a_chunk_split_in_two_stays_in_its_place():
     parts = ledger.split(ledger.entries[0], Step(rung=Rung.SPLIT, effort=effort))
     assert [item.label for item in ledger.entries] == ["0.1", "0.2", "1"]
     assert ledger.planned == 2
-    assert [len(part.chunk.windows) for part in parts] == [len(part.biases) for part in parts]
+    assert [len(part.chunk.windows) for part in parts] == [1, 1]
     finish(ledger.entry("0.1"))
     give_up(ledger.entry("0.2"))
     ledger.end(5 * minute, None)

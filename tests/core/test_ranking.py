@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longscribe.config import BiasSettings, Options
-from longscribe.core.bias.ranking import BiasPlan
+from longscribe.config import BiasMode, Options
+from longscribe.core.bias.ranking import BiasPlan, of_language
 from longscribe.types import Glossary, Span, Term, to_samples
 
 
@@ -15,8 +18,10 @@ def seconds(start: float, end: float) -> Span:
     return Span(start=to_samples(start), end=to_samples(end))
 
 
-def bias(*terms: Term, max_terms: int = 20) -> BiasPlan:
-    settings = BiasSettings(window=to_samples(45), stride=to_samples(15), max_terms=max_terms)
+def bias(*terms: Term, max_terms: int = 20, mode: BiasMode = BiasMode.PROMPT) -> BiasPlan:
+    settings = replace(
+        Options(glossary=Path("names.txt"), bias=mode).bias_settings, max_terms=max_terms
+    )
     return BiasPlan(glossary=Glossary(terms=terms), settings=settings)
 
 
@@ -24,7 +29,53 @@ FOO, BAR, BAZ = Term(text="Foo"), Term(text="Bar"), Term(text="Baz")
 
 
 def test_defaults_are_45_seconds_every_15():
-    assert Options().bias_settings == bias().settings
+    settings = Options().bias_settings
+    assert (settings.window, settings.stride) == (to_samples(45), to_samples(15))
+    assert settings.max_terms == 20
+
+
+def test_without_a_glossary_nothing_is_biased():
+    assert Options(bias="prompt").bias_settings.mode is BiasMode.OFF
+
+
+@pytest.mark.parametrize("mode", [BiasMode.OFF, BiasMode.VERIFY])
+def test_only_prompt_mode_offers_terms_before_anything_was_heard(mode):
+    assert bias(FOO, mode=mode).for_decode_window(seconds(0, 30)).terms == ()
+    assert bias(FOO).for_decode_window(seconds(0, 30)).terms == ("Foo",)
+
+
+def test_terms_of_other_languages_are_left_out():
+    german = Term(text="Fuchs", languages=("de",))
+    glossary = Glossary(terms=(FOO, german), never=("x",))
+    assert of_language(glossary, "en") == Glossary(terms=(FOO,), never=("x",))
+    assert of_language(glossary, "de") == glossary
+
+
+# --- what decides how a chunk is verified ----------------------------------------
+
+
+def test_only_terms_of_the_chunks_time_decide():
+    far = Term(text="Far", ranges=(seconds(1000, 1010),))
+    near = Term(text="Near", ranges=(seconds(320, 330),))
+    verify = BiasMode.VERIFY
+    here = bias(FOO, near, far, mode=verify).verifying(seconds(0, 300), "letters")
+    assert here == bias(FOO, near, mode=verify).verifying(seconds(0, 300), "letters")
+    assert here != bias(FOO, mode=verify).verifying(seconds(0, 300), "letters")
+
+
+def test_whatever_decides_is_in_it_and_notes_are_not():
+    def verifying(term, pronouncer="letters"):
+        return bias(term, mode=BiasMode.VERIFY).verifying(seconds(0, 300), pronouncer)
+
+    assert verifying(FOO) == verifying(replace(FOO, note="a friend"))
+    others = [verifying(FOO, "espeak-ng"), verifying(BAR), verifying(replace(FOO, weight=2.0))]
+    others += [verifying(replace(FOO, aliases=("fu",))), verifying(replace(FOO, never=("fu",)))]
+    assert verifying(FOO) not in others
+
+
+def test_nothing_decides_where_nothing_is_verified():
+    assert bias(FOO).verifying(seconds(0, 300), "letters") == ()
+    assert bias(mode=BiasMode.VERIFY).verifying(seconds(0, 300), "letters") == ()
 
 
 @pytest.mark.parametrize(
@@ -95,7 +146,7 @@ def test_no_more_than_max_terms_and_the_best_of_them():
     assert plan.for_decode_window(seconds(0, 30)).terms == ("t29", "t28", "t27")
 
 
-@pytest.mark.parametrize("plan", [bias(), bias(FOO, max_terms=0)])
+@pytest.mark.parametrize("plan", [bias(), bias(FOO, mode=BiasMode.OFF)])
 def test_without_terms_there_is_no_bias_window(plan):
     offered = plan.for_decode_window(seconds(0, 30))
     assert (offered.bias_window_id, offered.terms) == (None, ())

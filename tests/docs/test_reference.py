@@ -12,13 +12,15 @@ import typer.main
 
 from longscribe import errors, job_events
 from longscribe.adapters.journal.schema import TABLES, VERSION
-from longscribe.cli import batch
+from longscribe.cli import batch, bias_reporting
 from longscribe.cli.main import app
-from longscribe.config import Options, OutputFormat
+from longscribe.config import BiasMode, Options, OutputFormat
 from longscribe.core.bias.glossary import COLUMNS, LONGEST_TERM
+from longscribe.core.bias.report import GlossaryState, Subject, report_on
 from longscribe.core.ladder import SENTENCES
-from longscribe.types import FailureKind
+from longscribe.types import FailureKind, Glossary, Term
 from tests.docs.pages import codes, read, rows
+from tests.views import spoken, view_of
 
 COMMANDS = typer.main.get_command(app).commands
 
@@ -50,12 +52,13 @@ def test_every_option_of_transcribe_is_documented_and_none_besides() -> None:
     for_messages = {"--verbose", "-v", "--quiet", "-q", "--help"}
     assert set(OPTIONS_PAGE) == cli_options("transcribe") - for_messages
     described = documented_options("docs/reference/command-line.md")
-    assert set(described) == for_messages | (cli_options("inspect") - {"--help"})
+    readers = cli_options("inspect") | cli_options("bias-report")
+    assert set(described) == for_messages | (readers - {"--help"})
 
 
 def test_every_command_has_its_section_and_none_besides() -> None:
     page = read("docs/reference/command-line.md")
-    sections = set(re.findall(r"^## `longscribe (\w+) ", page, re.MULTILINE))
+    sections = set(re.findall(r"^## `longscribe ([\w-]+) ", page, re.MULTILINE))
     assert sections == set(COMMANDS)
 
 
@@ -147,6 +150,31 @@ def test_every_table_of_the_journal_is_documented() -> None:
     made = {name for sql in TABLES for name in re.findall(r"CREATE TABLE (\w+)", sql)}
     assert found == made
     assert f"Version {VERSION} of the schema" in section
+
+
+def test_every_field_of_the_bias_report_is_documented() -> None:
+    page = read("docs/reference/bias-report.md")
+    found = {
+        section.partition("\n")[0].strip("`"): {
+            name for row in rows(section) for name in codes(row[0])
+        }
+        for section in page.split("\n## ")[1:]
+    }
+    subject = Subject(
+        media="film.mkv", mode=BiasMode.VERIFY, path="names.txt", state=GlossaryState.SAME,
+        extra_terms=(), complete=True,
+        glossary=Glossary(terms=(Term(text="Anna"),), never=("Shaun",)),
+    )  # fmt: skip
+    made = bias_reporting._document(
+        report_on(view_of(spoken(0, "So Anna met Shaun.")).windows(), subject)
+    )
+    assert found == {
+        "The object": set(made),
+        "terms[]": set(made["terms"][0]),
+        "anti_terms[]": set(made["anti_terms"][0]),
+    }
+    states = next(row for row in rows(page) if codes(row[0]) == ["glossary_state"])
+    assert set(codes(states[2])) == set(GlossaryState)
 
 
 def test_every_kind_of_failure_and_every_rung_is_explained() -> None:

@@ -311,7 +311,7 @@ def test_the_names_of_the_package_stay_what_they_are(tmp_path: Path) -> None:
     code = (
         "import longscribe\n"
         "for _ in range(2):\n"
-        "    for name in ('transcribe', 'events', 'resume', 'load_glossary', 'Options'):\n"
+        "    for name in ('transcribe', 'events', 'resume', 'bias_report', 'load_glossary', 'Options'):\n"
         "        assert callable(getattr(longscribe, name)), (name, getattr(longscribe, name))\n"
         "from longscribe import events\n"
         "assert callable(events), events\n"

@@ -174,7 +174,7 @@ def test_without_a_glossary_there_is_no_prompt(without_glossary: Finished) -> No
 def test_a_small_budget_is_kept_by_leaving_out_the_last_terms(
     media: Path, tmp_path: Path, tokenizer: Tokenizer
 ) -> None:
-    more = ("--glossary", GLOSSARY, "--prompt-tokens", "24", "-f", "json")
+    more = ("--glossary", GLOSSARY, "--bias", "prompt", "--prompt-tokens", "24", "-f", "json")
     done = support.longscribe("transcribe", media / "tiny.flac", *options(tmp_path, *more))
     assert done.status == 0
     for window in document(tmp_path, "tiny")["windows"]:
@@ -194,7 +194,7 @@ def test_windows_of_one_batch_have_prompts_of_their_own(
     )
     given = Options(
         model=str(MODEL), glossary=table, output_dir=tmp_path, chunking="on", chunk_duration=60,
-        beam_size=1,
+        beam_size=1, bias="prompt",
     )  # fmt: skip
     seen = list(events(media / "short.flac", given))
     batches = [event for event in seen if isinstance(event, BatchDecoded) and event.chunk_id == 0]

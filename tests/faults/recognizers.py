@@ -64,7 +64,12 @@ class FakeRecognizer:
 
     def __init__(self, settings: RecognizerSettings) -> None:
         self.capabilities = Capabilities(
-            prompts=True, word_times=True, batching=True, translate=True, languages=("en", "de")
+            prompts=True,
+            word_times=True,
+            scoring=False,
+            batching=True,
+            translate=True,
+            languages=("en", "de"),
         )
         self.device = "cpu" if settings.device == "auto" else settings.device
         self.compute_type = settings.compute_type

@@ -24,15 +24,18 @@ def transcribe_all(media: list[Path], options: Options, *, verbose: bool, quiet:
 
     Raises:
         UsageError: the files can't be done together with these options.
+        GlossaryError, OutputError: the file of learnt terms can't be read or written.
     """
     _check_together(media, options)
+    if (learnt := wiring.learnt_file(options)) is not None:
+        learnt.check()
     # Messages go to standard error: standard output stays free for pipelines.
     console = _Console(stderr=True)
     statuses = []
-    for path in media:
+    for number, path in enumerate(media):
         job, out = wiring.job_folder(path, options).path, wiring.output_dir(options)
         display = Display(console, path, job, out, quiet, verbose)
-        statuses.append(_transcribe_one(path, options, display))
+        statuses.append(_transcribe_one(media[number:], options, display))
         if statuses[-1] == EXIT_INTERRUPTED:
             break
     return next(status for status in _WORST_FIRST if status in statuses)
@@ -44,10 +47,17 @@ class _Console(Console):
         self.quiet = True
 
 
-def _transcribe_one(path: Path, options: Options, display: Display) -> int:
+def _transcribe_one(rest: list[Path], options: Options, display: Display) -> int:
+    """Transcribe the first of the files that are left.
+
+    It is offered what was learnt before it, not what it taught itself, or files behind it,
+    in an earlier run of the same command: so the same command finds nothing to redo.
+    """
     status = EXIT_FAILED
     try:
-        with display, closing(api.events(path, options)) as events:
+        extra = api.learnt_elsewhere(options, rest)
+        run = api.events(rest[0], options, extra_terms=extra)
+        with display, closing(run) as events:
             for event in events:
                 display.show(event)
                 if isinstance(event, RunFinished):

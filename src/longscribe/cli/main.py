@@ -14,9 +14,18 @@ from rich.markup import escape
 
 from longscribe import __version__
 from longscribe.cli.batch import EXIT_INTERRUPTED, transcribe_all
+from longscribe.cli.bias_reporting import print_bias_report
 from longscribe.cli.inspecting import print_inspection, print_status
 from longscribe.cli.replaying import print_replay
-from longscribe.config import Chunking, Isolation, Options, OutputFormat, Task
+from longscribe.config import (
+    BiasMode,
+    Chunking,
+    Isolation,
+    Options,
+    OutputFormat,
+    PronouncerName,
+    Task,
+)
 from longscribe.errors import LongscribeError
 
 app = typer.Typer(
@@ -116,8 +125,39 @@ def transcribe(
     glossary: Annotated[
         Path | None,
         typer.Option(
-            help="Terms that must be spelt right: one a line (term | alias; alias), or a "
-            "CSV/TSV table with term, aliases, weight, start, end.",
+            help="Terms that must be spelt right: .txt (term | alias; alias, one a line), .csv, "
+            ".tsv, .json, .yaml, or subtitles whose names are taken.",
+            rich_help_panel=_NAMES,
+        ),
+    ] = None,
+    bias: Annotated[
+        BiasMode | None,
+        typer.Option(
+            help=_help(
+                "bias",
+                "What a glossary may do. verify: propose terms where they sound like what was "
+                "heard, and write those that fit the audio; prompt: make the model expect them "
+                "everywhere; off: nothing.",
+            ),
+            rich_help_panel=_NAMES,
+        ),
+    ] = None,
+    pronouncer: Annotated[
+        PronouncerName | None,
+        typer.Option(
+            help=_help(
+                "pronouncer",
+                "What says how terms sound, to verify them: espeak-ng (must be installed), or "
+                "rules for letters; auto takes espeak-ng if it is there.",
+            ),
+            rich_help_panel=_NAMES,
+        ),
+    ] = None,
+    learn_glossary: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV file for names that a file's text has often and surely; they are offered to "
+            "the next files. Look through it: a name that is always misheard gets in too.",
             rich_help_panel=_NAMES,
         ),
     ] = None,
@@ -143,7 +183,8 @@ def transcribe(
     max_terms: Annotated[
         int | None,
         typer.Option(
-            help=_help("max_terms", "Most terms offered to one window."), rich_help_panel=_NAMES
+            help=_help("max_terms", "Most terms offered to one window by --bias prompt."),
+            rich_help_panel=_NAMES,
         ),
     ] = None,
     prompt_tokens: Annotated[
@@ -290,6 +331,18 @@ def inspect(
 ) -> None:
     """Show what the journal of a job holds: its events, in order."""
     print_inspection(job, as_json=as_json)
+
+
+@app.command()
+def bias_report(
+    job: Annotated[Path, typer.Argument(help="A job folder, <stem>.longscribe.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
+    """Say what became of the glossary: what was replaced, what was not, and why.
+
+    Safe while the job runs.
+    """
+    print_bias_report(job, as_json=as_json)
 
 
 @app.command()

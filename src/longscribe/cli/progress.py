@@ -30,6 +30,7 @@ from longscribe.job_events import (
     Notice,
     OutputsWritten,
     RunFinished,
+    TermsLearnt,
     WorkerReady,
 )
 from longscribe.types import SAMPLE_RATE, Span, to_seconds
@@ -101,6 +102,9 @@ class Display:
                     f"[yellow]chunk {event.attempt.label} at {place}: "
                     f"{escape(event.failure.message)}; next: {escape(event.next_step)}[/yellow]"
                 )
+            case TermsLearnt():
+                if event.terms:
+                    self._say(f"learnt for the next files: {escape(', '.join(event.terms))}")
             case GapDeclared():
                 start, end = clock(event.gap.span.start), clock(event.gap.span.end)
                 reason = escape(event.gap.reason)

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from longscribe.config import DecodeSettings, PlanSettings, RecognizerSettings, SpeechSettings
-from longscribe.types import Chunk, WindowBias
+from longscribe.types import Chunk, Glossary, WindowBias
 
 KEY_VERSION = 1
 """Raised when the meaning of what is hashed changes."""
@@ -24,6 +24,11 @@ def digest(*parts: Any) -> str:
     """Return a stable hash of plain values."""
     text = json.dumps([KEY_VERSION, *parts], sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def glossary_digest(glossary: Glossary) -> str:
+    """Return a digest of all that a glossary says."""
+    return digest("glossary", asdict(glossary))
 
 
 def plan_key(
@@ -43,7 +48,7 @@ def result_key(
     audio: str,
     recognizer: RecognizerSettings,
     model: str,
-    decoding: tuple[DecodeSettings, Sequence[WindowBias]],
+    decoding: tuple[DecodeSettings, Sequence[WindowBias], Sequence[Any]],
 ) -> str:
     """Return the key of a chunk's result.
 
@@ -52,9 +57,10 @@ def result_key(
         audio: digest of its samples.
         recognizer: engine and where it runs; the number of threads does not count.
         model: identity of the model's files.
-        decoding: settings with the language filled in, and the bias of each window.
+        decoding: settings with the language filled in, the bias of each window, and what
+            decides how terms are verified (empty when they are not).
     """
-    settings, biases = decoding
+    settings, biases, verifying = decoding
     engine = (recognizer.name, recognizer.device, recognizer.compute_type)
     return digest(
         "result",
@@ -64,4 +70,5 @@ def result_key(
         model,
         asdict(settings),
         [asdict(bias) for bias in biases],
+        *([list(verifying)] if verifying else []),
     )

@@ -32,9 +32,10 @@ class ChunkEntry:
     """One chunk of the plan, or a part of one that the ladder split."""
 
     planned: PlannedChunk
-    biases: tuple[WindowBias, ...]
     label: str
     """As in `Attempt`."""
+    biases: tuple[WindowBias, ...] = ()
+    """One for each window; known once the language is."""
     start: Step | None = None
     """Where a part begins on the ladder; None for a whole chunk."""
     state: ChunkState = ChunkState.PLANNED
@@ -79,17 +80,13 @@ class Ledger:
         """Put two parts in the place of an entry; they go on from `step` of the ladder."""
         before = split_point(entry.chunk)
         assert before is not None, f"chunk {entry.label} can't be split"
-        windows = entry.biases[:before], entry.biases[before:]
         first, second = (
             ChunkEntry(
                 planned=PlannedChunk(chunk=chunk, audio=entry.planned.audio),
-                biases=biases,
                 label=f"{entry.label}.{number}",
                 start=step,
             )
-            for number, (chunk, biases) in enumerate(
-                zip(split(entry.chunk, before), windows, strict=True), start=1
-            )
+            for number, chunk in enumerate(split(entry.chunk, before), start=1)
         )
         place = self.entries.index(entry)
         self.entries[place : place + 1] = [first, second]

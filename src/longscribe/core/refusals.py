@@ -6,7 +6,7 @@ the job end with a clear error before anything is decoded.
 
 from __future__ import annotations
 
-from longscribe.config import DecodeSettings, Task
+from longscribe.config import BiasMode, DecodeSettings, Task
 from longscribe.errors import RecognizerError
 from longscribe.ports import Capabilities
 
@@ -15,17 +15,20 @@ WORD_TIMES = "word_times"
 TRANSLATE = "translate"
 
 _WORDS = {
-    PROMPTS: ("take a glossary or a prompt", "Leave out --glossary and --initial-prompt"),
-    WORD_TIMES: ("give word times", "Use --no-word-timestamps"),
+    PROMPTS: (
+        "take a prompt",
+        "Use --bias verify or leave out --glossary, and leave out --initial-prompt",
+    ),
+    WORD_TIMES: ("give word times", "Use --no-word-timestamps and no --bias verify"),
     TRANSLATE: ("translate", "Use --task transcribe"),
 }
 
 
-def demands(settings: DecodeSettings, *, has_terms: bool) -> tuple[str, ...]:
-    """Return the capabilities that a job needs."""
+def demands(settings: DecodeSettings, bias: BiasMode) -> tuple[str, ...]:
+    """Return the capabilities that a job needs. Verifying makes do without prompts."""
     needed = {
-        PROMPTS: has_terms or bool(settings.initial_prompt),
-        WORD_TIMES: settings.word_times,
+        PROMPTS: bias is BiasMode.PROMPT or bool(settings.initial_prompt),
+        WORD_TIMES: settings.word_times or bias is BiasMode.VERIFY,
         TRANSLATE: settings.task is Task.TRANSLATE,
     }
     return tuple(name for name, wanted in needed.items() if wanted)

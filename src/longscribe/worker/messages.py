@@ -24,7 +24,7 @@ from pydantic import Field, TypeAdapter
 from longscribe.config import RecognizerSettings
 from longscribe.job_events import MediaEnded, MediaOpened, MediaProblem
 from longscribe.ports import Capabilities, DecodeTask, FramesHeard, LanguageTask, ReadTask
-from longscribe.types import ChunkResult, FailureKind, LanguageGuess
+from longscribe.types import ChunkResult, FailureKind, Glossary, LanguageGuess
 from longscribe.wire import from_json, to_json
 
 MAGIC = b"LSC1"
@@ -52,6 +52,10 @@ class LoadModel:
     settings: RecognizerSettings
     model_path: str
     spool: str
+    glossary: Glossary
+    """For verifying; its index is built once, when the first task asks for it."""
+    language_tools: str
+    """`package.module:attribute` of a `LanguageToolsFactory`."""
 
 
 @dataclass(frozen=True, kw_only=True)

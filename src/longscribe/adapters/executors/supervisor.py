@@ -33,7 +33,7 @@ from longscribe.ports import (
     ReadTask,
     Report,
 )
-from longscribe.types import ChunkFailure, ChunkResult, FailureKind
+from longscribe.types import ChunkFailure, ChunkResult, FailureKind, Glossary
 from longscribe.worker.messages import (
     BatchDone,
     Broke,
@@ -68,6 +68,10 @@ class WorkerRecipe:
     demands: tuple[str, ...]
     """Capabilities that the job needs (see `core/refusals.py`)."""
     language: str | None
+    glossary: Glossary
+    """Empty where nothing is verified."""
+    language_tools: str
+    """`package.module:attribute` of a `LanguageToolsFactory`."""
 
 
 @dataclass(kw_only=True)
@@ -204,6 +208,8 @@ class Supervisor:
                 settings=settings,
                 model_path=self.recipe.model_path,
                 spool=str(self.spool),
+                glossary=self.recipe.glossary,
+                language_tools=self.recipe.language_tools,
             )
         )
         return child

@@ -323,6 +323,12 @@ def _add_event(db: sqlite3.Connection, event: JobEvent) -> None:
     )
 
 
+def read_result(db: sqlite3.Connection, key: str) -> ChunkResult | None:
+    """Return the result under `key`."""
+    row = db.execute("SELECT body FROM result WHERE key = ?", (key,)).fetchone()
+    return None if row is None else from_json(_RESULT, row[0])
+
+
 def latest_task(db: sqlite3.Connection, label: str) -> DecodeTask | None:
     """Return what a worker was told at the latest attempt at the chunk, or part, `label`."""
     row = db.execute(

@@ -7,7 +7,10 @@ encoder, CTranslate2's `generate` and `align`, tokenizer), not on its
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import math
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -58,6 +61,11 @@ MAX_LENGTH = 448
 """Positions of Whisper's decoder: prompt and answer together."""
 MAX_INITIAL_TIMESTAMP = 50
 """The first timestamp of a window is at most 1 s (openai/whisper)."""
+ENCODINGS_KEPT = 16
+"""Windows whose encoding is kept: those of a chunk of 300 s. 1500 x 1280 floats each (8 MB) with
+the largest models."""
+SCORED_TOGETHER = 8
+"""Texts scored in one call."""
 NO_SPEECH = 0.6
 LOW_LOGPROB = -1.0
 """A window this likely silent and this unsure holds no words (openai/whisper)."""
@@ -122,12 +130,15 @@ class FasterWhisperRecognizer:
     def __init__(self, model: WhisperModel) -> None:
         self._model = model
         self._engine: Any = model.model
+        self._encoded: OrderedDict[bytes, npt.NDArray[np.float32]] = OrderedDict()
+        """The encoder's output of the latest windows, by their audio (CPU only)."""
         self.device: str = self._engine.device
         self.compute_type: str = self._engine.compute_type
         multilingual: bool = self._engine.is_multilingual
         self.capabilities = Capabilities(
             prompts=True,
             word_times=True,
+            scoring=True,
             batching=True,
             translate=multilingual,
             languages=tuple(model.supported_languages),
@@ -182,8 +193,39 @@ class FasterWhisperRecognizer:
         """
         if self.device != "cpu":
             return self._model.encode(np.stack([self._features(pcm) for pcm in windows]))
-        encoded = [np.array(self._model.encode(self._features(pcm)[None])) for pcm in windows]
-        return ctranslate2.StorageView.from_array(np.concatenate(encoded))
+        return ctranslate2.StorageView.from_array(np.concatenate([*map(self._encode_one, windows)]))
+
+    def _encode_one(self, pcm: Pcm) -> npt.NDArray[np.float32]:
+        """Run the encoder on one window, or remember its output: hearing a window again and
+        scoring texts for it cost the decoder alone."""
+        key = hashlib.blake2b(pcm.tobytes(), digest_size=16).digest()
+        if key in self._encoded:
+            self._encoded.move_to_end(key)
+            return self._encoded[key]
+        encoded = np.array(self._model.encode(self._features(pcm)[None]))
+        self._encoded[key] = encoded
+        if len(self._encoded) > ENCODINGS_KEPT:
+            self._encoded.popitem(last=False)
+        return encoded
+
+    def score(
+        self, window: WindowAudio, texts: Sequence[str], settings: DecodeSettings
+    ) -> tuple[float, ...]:
+        """Sum the log probabilities that `align` gives the text's tokens."""
+        if not texts:
+            return ()
+        tokenizer = self._tokenizer(settings)
+        tokens = [tokenizer.encode(text) for text in texts]
+        frames = -(-window.window.span.length * FRAMES_PER_SECOND // SAMPLE_RATE)
+        scores: list[float] = []
+        for first in range(0, len(tokens), SCORED_TOGETHER):
+            batch = tokens[first : first + SCORED_TOGETHER]
+            encoded = self._encode([window.pcm] * len(batch))
+            found = self._engine.align(
+                encoded, tokenizer.sot_sequence, batch, [frames] * len(batch)
+            )
+            scores += [sum(map(_safe_log, one.text_token_probs)) for one in found]
+        return tuple(scores)
 
     def _features(self, pcm: Pcm) -> npt.NDArray[np.float32]:
         """Return the log-mel spectrogram of one window, padded to 30 s: (mels, 3000)."""
@@ -302,6 +344,10 @@ class FasterWhisperRecognizer:
             self._engine.align(window, tokenizer.sot_sequence, [text], [count], **options)[0]
             for window, text, count in zip(_one_by_one(encoded), texts, frames, strict=True)
         ]
+
+
+def _safe_log(probability: float) -> float:
+    return math.log(max(probability, 1e-10))
 
 
 def _one_by_one(encoded: Any) -> Iterator[Any]:

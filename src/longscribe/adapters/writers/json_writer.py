@@ -13,15 +13,17 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from itertools import starmap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TextIO
 
+from longscribe.core.bias.report import replaced_in
 from longscribe.ports import TranscriptView
 from longscribe.types import (
     CoverageEntry,
     CoverageKind,
+    Evidence,
     Gap,
+    Proposal,
     Segment,
     Span,
     WindowResult,
@@ -55,7 +57,7 @@ class JsonWriter:
         out.write("{\n")
         out.writelines(f'"{name}": {_dump(value)},\n' for name, value in head.items())
         _write_text(view.segments(), out)
-        _write_list("segments", starmap(_segment, enumerate(view.segments())), out)
+        _write_list("segments", _segments(view.windows()), out)
         _write_list("windows", map(_window, view.windows()), out)
         _write_list("gaps", map(_gap, view.gaps()), out)
         _write_coverage(view, out)
@@ -65,7 +67,15 @@ class JsonWriter:
 # --- one record a line -------------------------------------------------------
 
 
-def _segment(number: int, segment: Segment) -> _Record:
+def _segments(windows: Iterable[WindowResult]) -> Iterator[_Record]:
+    number = 0
+    for result in windows:
+        for segment in result.segments:
+            yield _segment(number, segment, replaced_in(segment, result.proposals))
+            number += 1
+
+
+def _segment(number: int, segment: Segment, replaced: Sequence[Proposal]) -> _Record:
     return {
         "id": number,
         **_times(segment),
@@ -77,6 +87,10 @@ def _segment(number: int, segment: Segment) -> _Record:
         "window": segment.window,
         "bias_window_id": segment.bias_window_id,
         "bias_terms": segment.bias_terms,
+        "replaced": [
+            {"heard": it.heard, "written": it.written, "term": it.term, **_times(it)}
+            for it in replaced
+        ],
         "words": [_word(word) for word in segment.words],
     }
 
@@ -94,6 +108,34 @@ def _window(result: WindowResult) -> _Record:
         "bias_window_id": result.bias_window_id,
         "prompt": {"terms": prompt.terms, "text": prompt.text, "tokens": prompt.token_ids},
         "remarks": result.remarks,
+        "proposals": [proposal_record(proposal) for proposal in result.proposals],
+    }
+
+
+def proposal_record(proposal: Proposal) -> dict[str, object]:
+    """Return a proposal as it stands in the file."""
+    return {
+        "term": proposal.term,
+        "heard": proposal.heard,
+        "written": proposal.written,
+        **_times(proposal),
+        "accepted": proposal.accepted,
+        "reason": proposal.reason,
+        "evidence": _evidence(proposal.evidence),
+    }
+
+
+def _evidence(evidence: Evidence) -> _Record:
+    return {
+        "sound": _number(evidence.sound),
+        "acoustic": None if evidence.acoustic is None else _number(evidence.acoustic),
+        "margin": _number(evidence.margin),
+        "confidence": _number(evidence.confidence),
+        "commonness": _number(evidence.commonness),
+        "second_pass": evidence.second_pass,
+        "timing": evidence.timing,
+        "probability": _number(evidence.probability),
+        "threshold": _number(evidence.threshold),
     }
 
 
@@ -105,7 +147,7 @@ def _entry(entry: CoverageEntry) -> _Record:
     return {**_times(entry.span), "kind": entry.kind, "reason": entry.reason}
 
 
-def _times(item: Segment | Word | Span) -> _Record:
+def _times(item: Segment | Word | Span | Proposal) -> _Record:
     return {"start": to_seconds(item.start), "end": to_seconds(item.end)}
 
 

@@ -9,10 +9,20 @@ ever drawn from an unordered set: the same glossary gives the same ranking.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from longscribe.config import BiasSettings
-from longscribe.types import BiasWindow, Glossary, Span, Term, WindowBias
+from longscribe.config import BiasMode, BiasSettings
+from longscribe.types import BiasWindow, Chunk, Glossary, Span, Term, WindowBias
+
+VERIFYING_VERSION = 1
+"""Raised when retrieval, rule or patching change what is written: results are then redone."""
+
+
+def of_language(glossary: Glossary, language: str | None) -> Glossary:
+    """Return the glossary without the terms of other languages."""
+    terms = (t for t in glossary.terms if not t.languages or language in t.languages)
+    return replace(glossary, terms=tuple(terms))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +50,34 @@ class BiasPlan:
         start = window_id * self.settings.stride
         return Span(start=start, end=start + self.settings.window)
 
+    def for_chunk(self, chunk: Chunk) -> tuple[WindowBias, ...]:
+        """Return the terms for each window of a chunk."""
+        return tuple(self.for_decode_window(window.owns) for window in chunk.windows)
+
+    def verifying(self, span: Span, pronouncer: str) -> tuple[Any, ...]:
+        """Return all that decides how the terms of a chunk over `span` are verified."""
+        settings = self.settings
+        if settings.mode is not BiasMode.VERIFY or not self.glossary.terms:
+            return ()
+        near = Span(start=max(0, span.start - settings.window), end=span.end + settings.window)
+        terms = [t for t in self.glossary.terms if not t.ranges or any(map(near.overlap, t.ranges))]
+        return (
+            VERIFYING_VERSION,
+            pronouncer,
+            asdict(settings),
+            [asdict(replace(term, note="")) for term in terms],
+            self.glossary.never,
+        )
+
     def for_decode_window(self, span: Span) -> WindowBias:
         """Return the terms for the decode window over `span`, best first."""
-        if not self.glossary.terms or self.settings.max_terms == 0:
+        if not self.glossary.terms or self.settings.mode is BiasMode.OFF:
             return WindowBias(bias_window_id=None, terms=())
         touching = self._touching(span)
         nearest = min(touching, key=lambda each: abs(self._bounds(each).middle - span.middle))
+        if self.settings.mode is BiasMode.VERIFY:
+            # Heard without a prompt first; the worker then chooses terms by what it heard.
+            return WindowBias(bias_window_id=nearest, terms=())
         ranked = self._ranked([self._bounds(each) for each in touching], span)
         return WindowBias(
             bias_window_id=nearest,

@@ -1,0 +1,1 @@
+"""The parts of `bench/bias.py`: material, baselines, metrics, tables."""

@@ -1,0 +1,54 @@
+"""Stretches in which nobody speaks."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+SAMPLE_RATE = 16_000
+Samples = npt.NDArray[np.int16]
+
+
+def non_speech(kind: str, seconds: float, rng: np.random.Generator) -> Samples:
+    """Return `silence`, `noise`, `hum` or `music` at a level from soft to loud."""
+    length = round(seconds * SAMPLE_RATE)
+    level = 10 ** (rng.uniform(-55, -20) / 20)
+    sound = {"silence": _silence, "noise": _noise, "hum": _hum, "music": _music}[kind](length, rng)
+    return np.clip(sound * level * 32_768, -32_768, 32_767).astype(np.int16)
+
+
+def _silence(length: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Digital silence, or a room's."""
+    return rng.standard_normal(length) * rng.choice((0.0, 1e-3))
+
+
+def _noise(length: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """White to brown, steady or swelling."""
+    bins = np.arange(length // 2 + 1)
+    spectrum = np.fft.rfft(rng.standard_normal(length))
+    coloured = np.fft.irfft(spectrum / np.maximum(bins, length // 500) ** rng.uniform(0, 1), length)
+    swell = 1 + rng.choice((0.0, 0.8)) * np.sin(
+        2 * np.pi * np.arange(length) / SAMPLE_RATE / rng.uniform(2, 9)
+    )
+    return coloured / coloured.std() * swell
+
+
+def _hum(length: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Mains."""
+    seconds = np.arange(length) / SAMPLE_RATE
+    mains = rng.choice((50, 60))
+    return np.sum([np.sin(2 * np.pi * mains * n * seconds) / n for n in (1, 2, 3, 5)], axis=0)
+
+
+def _music(length: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Plucked notes, two voices, each with overtones."""
+    sound = np.zeros(length)
+    for beat in (0.5, 1.0):
+        for begin in np.arange(0, length / SAMPLE_RATE, beat):
+            at = int(begin * SAMPLE_RATE)
+            since = np.arange(min(length - at, 3 * SAMPLE_RATE)) / SAMPLE_RATE
+            pitch = 110 * 2 ** (rng.integers(0, 37) / 12)
+            for overtone in (1, 2, 3):
+                wave = np.sin(2 * np.pi * pitch * overtone * since) * np.exp(-since / 0.4)
+                sound[at : at + len(since)] += wave / overtone**2
+    return sound

@@ -1,0 +1,214 @@
+"""Fit the rule that accepts proposals, on the tuning set of bench/bias.py.
+
+    python bench/bias.py --make tuning --out DIR
+    python bench/bias_tuning.py DIR
+
+Decodes every recording with several glossaries in verify mode, accepting nothing, and labels each
+proposal: right if putting the term there lowers the word errors of its line. Then it fits the
+coefficients of `core/bias/rule.py` (logistic regression, with and without acoustics) and prints
+them with what each threshold would give. The numbers are copied into the rule by hand; the test
+set is generated and scored only after that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # `bench` is not installed
+
+from bench.bias_parts.in_process import PlannedRecording, load  # noqa: E402
+from bench.bias_parts.glossaries import glossary_for, write_csv  # noqa: E402
+from bench.bias_parts.recordings import Line, Recording, load_all  # noqa: E402
+from demo.score import words_of  # noqa: E402
+from longscribe.config import DecodeSettings, Options  # noqa: E402
+from longscribe.core.bias import rule  # noqa: E402
+from longscribe.adapters.recognizers import faster_whisper  # noqa: E402
+from longscribe.ports import Recognizer, WindowAudio  # noqa: E402
+from longscribe.types import SAMPLE_RATE, Proposal, Span, WindowResult, Word  # noqa: E402
+
+CONDITIONS = ((0, "none"), (500, "none"), (500, "oracle"))
+FEATURES = (
+    "bias", "sound", "acoustic", "confidence", "commonness", "second_pass", "covered", "alias",
+)  # fmt: skip
+EDGE = 0.3
+"""Seconds around a line whose words are taken for its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A proposal and whether it was right."""
+
+    recording: str
+    condition: str
+    stratum: str
+    proposal: Proposal
+    right: bool
+    worse: bool
+
+
+class Remembering:
+    """A recognizer that hears each window without a prompt once, whatever the glossary."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self._recognizer = recognizer
+        self._heard: dict[Span, WindowResult] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._recognizer, name)
+
+    def decode(
+        self, windows: Sequence[WindowAudio], settings: DecodeSettings, chunk_id: int
+    ) -> Iterator[tuple[WindowResult, ...]]:
+        """Decode, or remember what is the same for every glossary."""
+        if any(window.bias.terms for window in windows) or settings.repetition_penalty != 1:
+            yield from self._recognizer.decode(windows, settings, chunk_id)
+            return
+        new = [window for window in windows if window.window.span not in self._heard]
+        for batch in self._recognizer.decode(new, settings, chunk_id):
+            self._heard.update((result.window.span, result) for result in batch)
+        yield tuple(self._heard[window.window.span] for window in windows)
+
+
+def gather(recording: Recording, scratch: Path, model: str) -> list[Example]:
+    """Return what is proposed in one recording."""
+    options = Options.build(model=model, language="en", device="cpu", cpu_threads=2)
+    planned = PlannedRecording(recording.media, scratch, options)
+    recognizer = Remembering(load(options))
+    examples = []
+    for others, times in CONDITIONS:
+        glossary = scratch / f"{others}-{times}.csv"
+        rng = random.Random(f"{recording.name} {others} {times}")
+        write_csv(glossary_for(recording, others, times, rng), glossary)
+        chosen = options.model_copy(update={"glossary": glossary})
+        decoded = planned.decode(recognizer, chosen)
+        words = [w for each in decoded.windows for s in each.segments for w in s.words]
+        proposals = [p for each in decoded.windows for p in each.proposals]
+        for proposal in proposals:
+            line = line_at(recording, proposal)
+            before, after = errors(line, words, proposal)
+            examples.append(
+                Example(
+                    recording=recording.name,
+                    condition=f"{others} {times}",
+                    stratum=line.stratum,
+                    proposal=proposal,
+                    right=after < before,
+                    worse=after > before,
+                )
+            )
+        print(
+            recording.name,
+            others,
+            times,
+            f"{decoded.seconds:.0f} s",
+            len(proposals),
+            file=sys.stderr,
+        )
+    return examples
+
+
+def line_at(recording: Recording, proposal: Proposal) -> Line:
+    """Return the line in whose time a proposal lies, or the nearest."""
+    middle = (proposal.start + proposal.end) / 2 / SAMPLE_RATE
+    return min(recording.lines, key=lambda each: max(each.start - middle, middle - each.end, 0))
+
+
+def errors(line: Line, words: list[Word], proposal: Proposal) -> tuple[int, int]:
+    """Return the word errors of a line as heard and with the proposal."""
+    start, end = (line.start - EDGE) * SAMPLE_RATE, (line.end + EDGE) * SAMPLE_RATE
+    own = [w for w in words if start <= (w.start + w.end) / 2 < end]
+    heard = "".join(word.text for word in own)
+    put = False
+    changed = ""
+    for word in own:
+        if proposal.start <= (word.start + word.end) / 2 < proposal.end:
+            changed += "" if put else f" {proposal.written}"
+            put = True
+        else:
+            changed += word.text
+    reference = words_of(line.text)
+    return (
+        Levenshtein.distance(reference, words_of(heard)),
+        Levenshtein.distance(reference, words_of(changed)),
+    )
+
+
+def features(example: Example, *, acoustics: bool) -> list[float]:
+    """Return an example as the rule sees it."""
+    e = example.proposal.evidence
+    low, high = rule.ACOUSTIC_RANGE
+    acoustic = min(max(e.acoustic or 0.0, low), high) if acoustics else 0.0
+    return [
+        1.0, e.sound, acoustic, e.confidence, e.commonness, float(e.second_pass),
+        float(e.timing == 2), 0.0,
+    ]  # fmt: skip
+
+
+def fit(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Logistic regression by Newton's method, with a small ridge."""
+    weights = np.zeros(x.shape[1])
+    ridge = np.full(x.shape[1], 0.5)
+    ridge[0] = 0.0
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-x @ weights))
+        slope = x.T @ (y - p) - ridge * weights
+        curve = (x * (p * (1 - p))[:, None]).T @ x + np.diag(ridge + 1e-9)
+        weights += np.linalg.solve(curve, slope)
+    return weights
+
+
+def show(examples: list[Example], *, acoustics: bool) -> None:
+    """Fit and print the coefficients, and what thresholds give."""
+    x = np.array([features(e, acoustics=acoustics) for e in examples])
+    y = np.array([e.right for e in examples], float)
+    weights = fit(x, y)
+    print("\nwith acoustics" if acoustics else "\nwithout acoustics")
+    print("  " + ", ".join(f"{n}={w:.2f}" for n, w in zip(FEATURES, weights, strict=True)))
+    p = 1 / (1 + np.exp(-x @ weights))
+    print("  threshold  accepted  right  neither  worse  precision  recall")
+    worse = np.array([e.worse for e in examples])
+    for threshold in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95):
+        taken = p >= threshold
+        n, right, bad = taken.sum(), y[taken].sum(), worse[taken].sum()
+        print(
+            f"  {threshold:9.2f} {n:9d} {right:6.0f} {n - right - bad:8.0f} {bad:6d}"
+            f" {right / max(1, n):10.3f} {right / y.sum():7.3f}"
+        )
+
+
+def main() -> None:
+    """Gather, fit, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", default=str(ROOT / "demo" / "model"))
+    parser.add_argument("--recordings", type=int, default=5)
+    parser.add_argument("--save", type=Path, help="where the examples go, as JSON lines")
+    given = parser.parse_args()
+    for name in rule.THRESHOLDS:
+        rule.THRESHOLDS[name] = 2.0  # type: ignore[index] - nothing is accepted
+    faster_whisper.ENCODINGS_KEPT = 100  # a whole recording: the glossaries share its encodings
+    examples: list[Example] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for recording in load_all(given.folder)[: given.recordings]:
+            examples += gather(recording, Path(scratch), given.model)
+            if given.save:
+                given.save.write_text("\n".join(json.dumps(asdict(e)) for e in examples))
+    print(f"{len(examples)} proposals, {sum(e.right for e in examples)} right")
+    show(examples, acoustics=True)
+    show(examples, acoustics=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Glossary files: reading them from disk. What is in them is `core/bias/glossary.py`'s affair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from longscribe.core.bias.glossary import LARGEST_FILE, parse_glossary
+from longscribe.errors import GlossaryError
+from longscribe.types import Glossary
+
+
+def load_glossary(path: Path | None) -> Glossary:
+    """Read a glossary file; an empty glossary if there is none.
+
+    Raises:
+        GlossaryError: it can't be read, or something in it is wrong.
+    """
+    if path is None:
+        return Glossary()
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)  # of a film given by mistake, no more
+    except OSError as error:
+        raise GlossaryError(
+            f"The glossary {path} can't be read ({error.strerror}).", "Check --glossary."
+        ) from error
+    return parse_glossary(data, path.name)

@@ -1,0 +1,242 @@
+"""Proposals: where a term may stand in the place of what was heard, and putting it there.
+
+Words outside accepted spans stay as they were heard, to the letter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from longscribe.core.bias.retrieval import Hit, bare
+from longscribe.core.phrases import APPENDED, PREPENDED, SENTENCE_ENDS
+from longscribe.types import Segment, Term, WindowResult, Word, to_samples
+
+POSSESSIVE = re.compile(r"(?<=\w)['’](?:s|S)?$")
+LONGEST_SPAN = 4
+"""Words that may be heard for one term."""
+JITTER = to_samples(0.06)
+"""How far two decodes of one window may place the same word apart (three timestamp steps)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """The words of one window in a row, as they were heard without terms."""
+
+    words: tuple[Word, ...]
+    segment_of: tuple[int, ...]
+    """The segment of each word."""
+
+    @classmethod
+    def of(cls, result: WindowResult) -> Heard:
+        """Return the words of a window's result."""
+        placed = [(n, word) for n, each in enumerate(result.segments) for word in each.words]
+        return cls(words=tuple(word for _, word in placed), segment_of=tuple(n for n, _ in placed))
+
+    def text(self, first: int, stop: int) -> str:
+        """Return the text of the words `[first, stop)`, as decoded."""
+        return "".join(word.text for word in self.words[first:stop])
+
+    def begins_sentence(self, index: int) -> bool:
+        """Tell whether a sentence begins with this word."""
+        if index == 0 or self.segment_of[index] != self.segment_of[index - 1]:
+            return True
+        return self.words[index - 1].text.rstrip().endswith(tuple(SENTENCE_ENDS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A term and the words `[first, stop)` of the window in whose place it may stand."""
+
+    first: int
+    stop: int
+    term: Term
+    written: str
+    """What would stand there: the term with the spaces, punctuation and ending heard."""
+    sound: float
+    timing: int
+    second_pass: bool
+    by_rule_of_user: bool
+    """The glossary says that what was heard is always wrong (`Term.never`)."""
+
+
+def compared(text: str) -> tuple[str, ...]:
+    """Return the words of a text as they are compared: bare and without capitals."""
+    return tuple(word.casefold() for part in text.split() if (word := bare(part)))
+
+
+def candidates(
+    heard: Heard,
+    hits: Sequence[Hit],
+    second: WindowResult | None,
+    apart: Callable[[int, int, Term], float],
+    *,
+    from_sound: bool,
+) -> list[Candidate]:
+    """Return what is to be weighed for a window, each (span, term) once, in order.
+
+    Args:
+        heard: the words of the first pass.
+        hits: terms that sound like spans of them.
+        second: the window decoded again with those terms in its prompt.
+        apart: how far the sound of a term is from that of the words `[first, stop)`.
+        from_sound: whether to propose where only the sound speaks for a term.
+    """
+    sounds = {
+        (hit.first, hit.last + 1, hit.term.text): hit for hit in hits if not hit.already_right
+    }
+    terms = {hit.term.text: hit for hit in reversed(hits)}
+    written = dict.fromkeys(_second_pass_spans(heard, second, hits))
+    spans = [*sounds, *(key for key in written if key not in sounds)]
+    found = []
+    for key in sorted(spans):
+        first, stop, name = key
+        hit = sounds.get(key, terms[name])
+        said = compared(heard.text(first, stop))
+        always_wrong = said in {compared(spelling) for spelling in hit.term.never}
+        agreed = key in written
+        if not (agreed or always_wrong or (from_sound and key in sounds)):
+            continue
+        found.append(
+            Candidate(
+                first=first,
+                stop=stop,
+                term=hit.term,
+                written=fitted(hit.term, heard, first, stop),
+                sound=hit.sound_distance if key in sounds else apart(first, stop, hit.term),
+                timing=hit.timing,
+                second_pass=agreed,
+                by_rule_of_user=always_wrong,
+            )
+        )
+    return [each for each in found if each.written != heard.text(each.first, each.stop)]
+
+
+def _second_pass_spans(
+    heard: Heard, second: WindowResult | None, hits: Sequence[Hit]
+) -> Iterator[tuple[int, int, str]]:
+    """Yield the spans of the first pass in whose time the second pass wrote a term."""
+    if second is None:
+        return
+    again = Heard.of(second)
+    said = [compared(word.text) for word in again.words]
+    for hit in {hit.term.text: hit for hit in hits}.values():
+        spelt = compared(hit.term.text)
+        for start in range(len(said) - len(spelt) + 1):
+            if not spelt or sum(said[start : start + len(spelt)], ()) != spelt:
+                continue
+            begin = again.words[start].start - JITTER
+            end = again.words[start + len(spelt) - 1].end + JITTER
+            span = _sounding(heard, hit.term, hits, begin, end) or _covered(heard, begin, end)
+            if span is not None and compared(heard.text(*span)) != spelt:
+                yield (*span, hit.term.text)
+
+
+def _sounding(
+    heard: Heard, term: Term, hits: Sequence[Hit], start: int, end: int
+) -> tuple[int, int] | None:
+    """Return the words that sound like `term` and have their middle in `[start, end)`."""
+    here = [
+        (hit.sound_distance, hit.first, hit.last + 1)
+        for hit in hits
+        if hit.term == term
+        and start <= (heard.words[hit.first].start + heard.words[hit.last].end) // 2 < end
+    ]
+    return min(here)[1:] if here else None
+
+
+def _covered(heard: Heard, start: int, end: int) -> tuple[int, int] | None:
+    """Return the words whose middle lies in `[start, end)`, if they are few and of one phrase."""
+    inside = [n for n, w in enumerate(heard.words) if start <= (w.start + w.end) // 2 < end]
+    if not inside or len(inside) > LONGEST_SPAN:
+        return None
+    first, stop = inside[0], inside[-1] + 1
+    if heard.segment_of[first] != heard.segment_of[stop - 1]:
+        return None
+    return first, stop
+
+
+def fitted(term: Term, heard: Heard, first: int, stop: int) -> str:
+    """Return the term as it is written in the place of the words `[first, stop)`."""
+    text = heard.text(first, stop)
+    said = text.strip()
+    core = said.strip(PREPENDED + APPENDED + "…—–")
+    at = said.index(core) if core else 0
+    opening, closing = said[:at], said[at + len(core) :]
+    lead = text[: len(text) - len(text.lstrip())]
+    ending = POSSESSIVE.search(core) if term.inflect else None
+    name = term.text
+    if name[:1].islower() and core[:1].isupper() and heard.begins_sentence(first):
+        name = name[:1].upper() + name[1:]
+    return lead + opening + name + (ending.group() if ending else "") + closing
+
+
+def with_candidate(heard: Heard, candidate: Candidate) -> str:
+    """Return the window's text with the term in its place."""
+    before, after = heard.text(0, candidate.first), heard.text(candidate.stop, len(heard.words))
+    return before + candidate.written + after
+
+
+def patched(
+    result: WindowResult, heard: Heard, accepted: Sequence[tuple[Candidate, float]]
+) -> WindowResult:
+    """Return the window with accepted candidates, which do not overlap, in their places.
+
+    Args:
+        result: the window as heard.
+        heard: its words.
+        accepted: candidates, each with the probability that its words are given.
+    """
+    begin = {candidate.first: (candidate, sure) for candidate, sure in accepted}
+    segments = []
+    index = 0
+    for segment in result.segments:
+        words: list[Word] = []
+        text, at = segment.text, 0
+        stop = index + len(segment.words)
+        while index < stop:
+            word = segment.words[index - (stop - len(segment.words))]
+            if index not in begin:
+                words.append(word)
+                at = _after(text, word.text, at)
+                index += 1
+                continue
+            candidate, sure = begin[index]
+            said = heard.text(candidate.first, candidate.stop)
+            place = text.find(said.strip(), at)
+            if place >= 0:
+                put = candidate.written.strip()
+                text = text[:place] + put + text[place + len(said.strip()) :]
+                at = place + len(put)
+                words += _words_of(candidate, heard, sure)
+            else:  # the phrase does not hold the words as they stand alone: leave it as it is
+                words += heard.words[candidate.first : candidate.stop]
+            index = candidate.stop
+        segments.append(replace(segment, words=tuple(words), text=text))
+    return replace(result, segments=tuple(segments))
+
+
+def _after(text: str, word: str, at: int) -> int:
+    """Return where `text` goes on behind `word`, which stands at or after `at`."""
+    place = text.find(word.strip(), at)
+    return place + len(word.strip()) if place >= 0 else at
+
+
+def _words_of(candidate: Candidate, heard: Heard, sure: float) -> list[Word]:
+    """Return the words of what is written, sharing the time of what was heard by length."""
+    start, end = heard.words[candidate.first].start, heard.words[candidate.stop - 1].end
+    pieces = re.findall(r"\s*\S+", candidate.written)
+    total = sum(len(piece.strip()) for piece in pieces)
+    words, done = [], 0
+    for piece in pieces:
+        begins = start + (end - start) * done // total
+        done += len(piece.strip())
+        ends = start + (end - start) * done // total
+        words.append(Word(start=begins, end=ends, text=piece, probability=round(sure, 4)))
+    return words
+
+
+def with_terms(segments: Sequence[Segment], terms: tuple[str, ...]) -> tuple[Segment, ...]:
+    """Return the segments with the terms that their window was offered."""
+    return tuple(replace(segment, bias_terms=terms) for segment in segments)

@@ -1,0 +1,226 @@
+"""Proposals and patches: what may be written where, and that nothing else changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from longscribe.core.bias.proposals import (
+    Candidate,
+    Heard,
+    candidates,
+    fitted,
+    patched,
+    with_candidate,
+)
+from longscribe.core.bias.retrieval import Hit
+from longscribe.types import NO_PROMPT, Segment, Span, Term, Window, WindowResult, Word
+
+STEP = 4000
+"""Samples a word."""
+
+
+def result(*phrases: str, offset: int = 0) -> WindowResult:
+    """Return a window in which each word of the phrases takes a quarter of a second."""
+    segments, at = [], offset
+    for phrase in phrases:
+        words = []
+        for text in phrase.split():
+            words.append(Word(start=at, end=at + STEP, text=f" {text}", probability=0.9))
+            at += STEP
+        segments.append(
+            Segment(
+                start=words[0].start if words else at, end=at, text=f" {phrase}" if phrase else "",
+                words=tuple(words), chunk_id=0, window=0, bias_window_id=None, bias_terms=(),
+                average_logprob=-0.1, no_speech_probability=0.0, compression_ratio=1.0,
+            )
+        )  # fmt: skip
+    span = Span(start=0, end=30 * 16_000)
+    window = Window(index=0, span=span, owns=span, speech=span.length)
+    return WindowResult(
+        chunk_id=0, window=window, bias_window_id=None, prompt=NO_PROMPT, segments=tuple(segments)
+    )
+
+
+def hit(first: int, last: int, text: str, **changes: object) -> Hit:
+    term = Term(text=text)
+    base = Hit(
+        first=first, last=last, term=term, sound_distance=0.1, score=1.0, timing=0,
+        exact_alias=False, already_right=False,
+    )  # fmt: skip
+    return replace(base, **changes)
+
+
+def candidate(first: int, stop: int, written: str) -> Candidate:
+    return Candidate(
+        first=first, stop=stop, term=Term(text=written.strip()), written=written, sound=0.1,
+        timing=0, second_pass=False, by_rule_of_user=False,
+    )  # fmt: skip
+
+
+def far(first: int, stop: int, term: Term) -> float:
+    """Stands for the distance of sounds where retrieval has found none."""
+    return 0.9
+
+
+def text(done: WindowResult) -> str:
+    return "".join(segment.text for segment in done.segments)
+
+
+# --- what is proposed ----------------------------------------------------------
+
+
+def test_what_sounds_alike_is_proposed() -> None:
+    heard = Heard.of(result("We met Leonard today."))
+    (found,) = candidates(heard, [hit(2, 2, "Lennard")], None, far, from_sound=True)
+    assert (found.first, found.stop, found.written) == (2, 3, " Lennard")
+    assert not found.second_pass
+
+
+def test_what_sounds_alike_is_not_proposed_without_that_stage() -> None:
+    heard = Heard.of(result("We met Leonard today."))
+    assert candidates(heard, [hit(2, 2, "Lennard")], None, far, from_sound=False) == []
+
+
+def test_what_the_second_pass_wrote_is_proposed_where_it_was_said() -> None:
+    heard = Heard.of(result("We met Leonard today."))
+    second = result("We met Lennard today.")
+    (found,) = candidates(heard, [hit(2, 2, "Lennard")], second, far, from_sound=False)
+    assert found.second_pass
+    assert (found.first, found.stop, found.sound) == (2, 3, 0.1)
+
+
+def test_a_term_that_the_second_pass_wrote_for_two_words_takes_both() -> None:
+    heard = Heard.of(result("On the Mary Gold we sailed."))
+    second = result("On the Marygold we sailed.")
+    words = second.segments[0].words
+    longer = replace(words[2], end=words[2].end + STEP)
+    moved = [replace(w, start=w.start + STEP, end=w.end + STEP) for w in words[3:]]
+    phrase = replace(second.segments[0], words=(*words[:2], longer, *moved))
+    second = replace(second, segments=(phrase,))
+    (found,) = candidates(heard, [hit(2, 3, "Marygold")], second, far, from_sound=False)
+    assert (found.first, found.stop, found.written) == (2, 4, " Marygold")
+
+
+def test_what_stands_there_already_is_not_proposed() -> None:
+    heard = Heard.of(result("We met Lennard today."))
+    second = result("We met Lennard today.")
+    hits = [hit(2, 2, "Lennard", already_right=True)]
+    assert candidates(heard, hits, second, far, from_sound=True) == []
+
+
+def test_a_spelling_that_is_never_right_needs_no_other_proof() -> None:
+    heard = Heard.of(result("We met Leonard's sister."))
+    term = Term(text="Lennard", never=("leonard",))
+    (found,) = candidates(heard, [hit(2, 2, "Lennard", term=term)], None, far, from_sound=False)
+    assert found.by_rule_of_user
+    assert found.written == " Lennard's"
+
+
+def test_no_proposal_reaches_over_two_phrases() -> None:
+    heard = Heard.of(result("We met Mary", "Gold was found"))
+    second = result("We met Marygold Marygold was found")
+    assert candidates(heard, [hit(0, 0, "Zed")], second, far, from_sound=False) == []
+
+
+def test_the_span_that_sounds_like_the_term_is_taken_where_the_second_pass_is_longer() -> None:
+    heard = Heard.of(result("We met Leonard today."))
+    second = result("We met Lennard")
+    last = second.segments[0].words[2]
+    words = (*second.segments[0].words[:2], replace(last, end=last.end + STEP))
+    second = replace(second, segments=(replace(second.segments[0], words=words),))
+    (found,) = candidates(heard, [hit(2, 2, "Lennard")], second, far, from_sound=False)
+    assert (found.first, found.stop) == (2, 3)
+
+
+def test_where_retrieval_found_no_span_the_time_decides_and_the_sound_is_measured() -> None:
+    heard = Heard.of(result("We met Leonard today."))
+    second = result("We met Lennard today.")
+    (found,) = candidates(heard, [hit(0, 0, "Lennard")], second, far, from_sound=False)
+    assert (found.first, found.stop, found.sound) == (2, 3, 0.9)
+
+
+# --- how it is written -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("heard", "term", "expected"),
+    [
+        ("Leonard,", Term(text="Lennard"), " Lennard,"),
+        ("“Leonard”", Term(text="Lennard"), " “Lennard”"),
+        ("Leonard's", Term(text="Lennard"), " Lennard's"),
+        ("Leonard’s.", Term(text="Lennard"), " Lennard’s."),
+        ("Leonard's", Term(text="Lennard", inflect=False), " Lennard"),
+        ("Mitokondria", Term(text="mitochondria"), " Mitochondria"),
+        ("(leonard)?", Term(text="Lennard"), " (Lennard)?"),
+    ],
+)
+def test_a_term_takes_spaces_punctuation_and_ending(heard: str, term: Term, expected: str) -> None:
+    assert fitted(term, Heard.of(result(heard)), 0, 1) == expected
+
+
+def test_a_term_in_small_letters_gets_a_capital_only_where_a_sentence_begins() -> None:
+    heard = Heard.of(result("The Mitokondria. Mitokondria die."))
+    term = Term(text="mitochondria")
+    assert fitted(term, heard, 1, 2) == " mitochondria."
+    assert fitted(term, heard, 2, 3) == " Mitochondria"
+
+
+def test_the_text_to_be_scored_is_that_of_the_whole_window() -> None:
+    heard = Heard.of(result("a b Leonard c", "d e"))
+    assert with_candidate(heard, candidate(2, 3, " Lennard")) == " a b Lennard c d e"
+
+
+# --- patching ----------------------------------------------------------------------
+
+
+def test_only_the_accepted_words_change() -> None:
+    before = result("We met Leonard today.", "Leonard, was Leonard there?")
+    heard = Heard.of(before)
+    done = patched(before, heard, [(candidate(4, 5, " Lennard,"), 0.8)])
+    assert text(done) == " We met Leonard today. Lennard, was Leonard there?"
+    assert done.segments[0] == before.segments[0]
+    assert [w.text for w in done.segments[1].words] == [" Lennard,", " was", " Leonard", " there?"]
+    assert done.segments[1].words[0].probability == 0.8
+    assert done.segments[1].words[1:] == before.segments[1].words[1:]
+
+
+def test_several_words_for_one_share_its_time() -> None:
+    before = result("We met Marygold today.")
+    done = patched(before, Heard.of(before), [(candidate(2, 3, " Mary Gold"), 0.8)])
+    assert text(done) == " We met Mary Gold today."
+    first, second = done.segments[0].words[2:4]
+    assert (first.start, second.end) == (2 * STEP, 3 * STEP)
+    assert first.end == second.start
+
+
+def test_one_word_for_several_takes_their_time() -> None:
+    before = result("On the Mary Gold we sailed.")
+    done = patched(before, Heard.of(before), [(candidate(2, 4, " Marygold"), 0.8)])
+    assert text(done) == " On the Marygold we sailed."
+    assert (done.segments[0].words[2].start, done.segments[0].words[2].end) == (2 * STEP, 4 * STEP)
+
+
+WORDS = st.lists(
+    st.sampled_from(["a", "Ann", "ann", "an", "annex", "Ann's", "Ann,", "an."]), min_size=1
+)
+
+
+@given(WORDS, st.data())
+def test_words_outside_stay_to_the_letter(words: list[str], data: st.DataObject) -> None:
+    before = result(" ".join(words))
+    place = data.draw(st.integers(0, len(words) - 1))
+    stop = data.draw(st.integers(place + 1, min(len(words), place + 4)))
+    done = patched(before, Heard.of(before), [(candidate(place, stop, " Xyz"), 0.5)])
+    expected = [*words[:place], "Xyz", *words[stop:]]
+    assert text(done).split() == expected
+    assert [word.text.strip() for word in done.segments[0].words] == expected
+
+
+@given(WORDS)
+def test_nothing_accepted_changes_nothing(words: list[str]) -> None:
+    before = result(" ".join(words))
+    assert patched(before, Heard.of(before), []) == before
