@@ -28,19 +28,19 @@ from rapidfuzz.distance import Levenshtein
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `bench` is not installed
 
-from bench.bias_parts.in_process import PlannedRecording, load  # noqa: E402
 from bench.bias_parts.glossaries import glossary_for, write_csv  # noqa: E402
+from bench.bias_parts.in_process import PlannedRecording, load  # noqa: E402
 from bench.bias_parts.recordings import Line, Recording, load_all  # noqa: E402
 from demo.score import words_of  # noqa: E402
+from longscribe.adapters.recognizers import faster_whisper  # noqa: E402
 from longscribe.config import DecodeSettings, Options  # noqa: E402
 from longscribe.core.bias import rule  # noqa: E402
-from longscribe.adapters.recognizers import faster_whisper  # noqa: E402
 from longscribe.ports import Recognizer, WindowAudio  # noqa: E402
 from longscribe.types import SAMPLE_RATE, Proposal, Span, WindowResult, Word  # noqa: E402
 
 CONDITIONS = ((0, "none"), (500, "none"), (500, "oracle"))
 FEATURES = (
-    "bias", "sound", "acoustic", "confidence", "commonness", "second_pass", "covered", "alias",
+    "bias", "sound", "near_sound", "acoustic", "margin", "confidence", "commonness", "second_pass",
 )  # fmt: skip
 EDGE = 0.3
 """Seconds around a line whose words are taken for its own."""
@@ -149,24 +149,47 @@ def features(example: Example, *, acoustics: bool) -> list[float]:
     """Return an example as the rule sees it."""
     e = example.proposal.evidence
     low, high = rule.ACOUSTIC_RANGE
-    acoustic = min(max(e.acoustic or 0.0, low), high) if acoustics else 0.0
     return [
-        1.0, e.sound, acoustic, e.confidence, e.commonness, float(e.second_pass),
-        float(e.timing == 2), 0.0,
-    ]  # fmt: skip
+        1.0,
+        e.sound,
+        min(e.sound, rule.SAME_SOUND),
+        min(max(e.acoustic or 0.0, low), high) if acoustics else 0.0,
+        min(max(e.margin, -rule.MOST_MARGIN), rule.MOST_MARGIN),
+        e.confidence,
+        e.commonness,
+        float(e.second_pass),
+    ]
+
+
+SCALE = np.array([1, 10, 10, 0.1, 10, 1, 1, 1])
+"""Brings the features to like sizes, so that the ridge weighs on all of them alike."""
 
 
 def fit(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Logistic regression by Newton's method, with a small ridge."""
+    scaled = x * SCALE
     weights = np.zeros(x.shape[1])
-    ridge = np.full(x.shape[1], 0.5)
+    ridge = np.full(x.shape[1], 0.3)
     ridge[0] = 0.0
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-x @ weights))
-        slope = x.T @ (y - p) - ridge * weights
-        curve = (x * (p * (1 - p))[:, None]).T @ x + np.diag(ridge + 1e-9)
+    for _ in range(60):
+        p = 1 / (1 + np.exp(-scaled @ weights))
+        slope = scaled.T @ (y - p) - ridge * weights
+        curve = (scaled * (p * (1 - p))[:, None]).T @ scaled + np.diag(ridge + 1e-9)
         weights += np.linalg.solve(curve, slope)
-    return weights
+    return weights * SCALE
+
+
+def without_overlap(examples: list[Example], p: np.ndarray) -> list[int]:
+    """Return the likeliest of those that claim the same words, as the worker takes them."""
+    taken: dict[tuple[str, str], list[Proposal]] = {}
+    kept = []
+    for i in np.argsort(-p):
+        one = examples[i].proposal
+        others = taken.setdefault((examples[i].recording, examples[i].condition), [])
+        if all(one.end <= each.start or each.end <= one.start for each in others):
+            others.append(one)
+            kept.append(int(i))
+    return kept
 
 
 def show(examples: list[Example], *, acoustics: bool) -> None:
@@ -177,15 +200,17 @@ def show(examples: list[Example], *, acoustics: bool) -> None:
     print("\nwith acoustics" if acoustics else "\nwithout acoustics")
     print("  " + ", ".join(f"{n}={w:.2f}" for n, w in zip(FEATURES, weights, strict=True)))
     p = 1 / (1 + np.exp(-x @ weights))
-    print("  threshold  accepted  right  neither  worse  precision  recall")
-    worse = np.array([e.worse for e in examples])
-    for threshold in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95):
-        taken = p >= threshold
-        n, right, bad = taken.sum(), y[taken].sum(), worse[taken].sum()
-        print(
-            f"  {threshold:9.2f} {n:9d} {right:6.0f} {n - right - bad:8.0f} {bad:6d}"
-            f" {right / max(1, n):10.3f} {right / y.sum():7.3f}"
-        )
+    for condition in dict.fromkeys(each.condition for each in examples):
+        kept = [i for i in without_overlap(examples, p) if examples[i].condition == condition]
+        print(f"  {condition}: threshold, farthest, accepted, right, worse, precision")
+        for farthest in (rule.SAME_SOUND, 1.0):
+            for threshold in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
+                taken = [i for i in kept if p[i] >= threshold and x[i][1] <= farthest]
+                right, worse = y[taken].sum(), sum(examples[i].worse for i in taken)
+                print(
+                    f"    {threshold:.2f} {farthest:5.2f} {len(taken):5d} {right:5.0f} {worse:4d}"
+                    f" {right / max(1, len(taken)):8.3f}"
+                )
 
 
 def main() -> None:
@@ -196,8 +221,8 @@ def main() -> None:
     parser.add_argument("--recordings", type=int, default=5)
     parser.add_argument("--save", type=Path, help="where the examples go, as JSON lines")
     given = parser.parse_args()
-    for name in rule.THRESHOLDS:
-        rule.THRESHOLDS[name] = 2.0  # type: ignore[index] - nothing is accepted
+    nothing = rule.Limits(farthest=-1.0, thresholds=dict.fromkeys(rule.TermClass, 2.0))
+    rule.SHORT_LIST = rule.LONG_LIST = nothing
     faster_whisper.ENCODINGS_KEPT = 100  # a whole recording: the glossaries share its encodings
     examples: list[Example] = []
     with tempfile.TemporaryDirectory() as scratch:

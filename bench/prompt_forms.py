@@ -130,9 +130,8 @@ def main() -> None:
         right, wrong = score(listener, views, clips, prompts)
         return f"{right:.0f} / {wrong:.1f}"
 
-    print(
-        f"names right % / word error %, {given.lines} lines, {sum(len(c.names) for c in clips)} names\n"
-    )
+    names = sum(len(clip.names) for clip in clips)
+    print(f"names right % / word error %, {given.lines} lines, {names} names\n")
     print("| form, spoken last | " + " | ".join(f"{n} terms" for n in COUNTS) + " |")
     print("|---" * (len(COUNTS) + 1) + "|")
     for label, form in FORMS.items():

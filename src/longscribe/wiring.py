@@ -17,8 +17,10 @@ from longscribe.adapters.journal.sqlite import SqliteJournal
 from longscribe.adapters.language.tools import pronouncer_here
 from longscribe.adapters.learnt_file import LearntFile
 from longscribe.adapters.recognizers.ggml_models import find_ggml_model
+from longscribe.adapters.recognizers.mlx_models import find_mlx_model
 from longscribe.adapters.recognizers.models import FoundModel, find_ct2_model, take_as_given
 from longscribe.adapters.recognizers.pocketsphinx_models import find_sphinx_model
+from longscribe.adapters.recognizers.transformers_models import find_transformers_model
 from longscribe.adapters.writers.json_writer import JsonWriter
 from longscribe.adapters.writers.outputs import OutputFiles
 from longscribe.adapters.writers.srt import SrtWriter
@@ -53,8 +55,15 @@ RECOGNIZERS: dict[str, RecognizerEntry] = {
     "faster-whisper": RecognizerEntry(
         factory="longscribe.adapters.recognizers.faster_whisper:load", find_model=find_ct2_model
     ),
+    "mlx": RecognizerEntry(
+        factory="longscribe.adapters.recognizers.mlx:load", find_model=find_mlx_model
+    ),
     "pocketsphinx": RecognizerEntry(
         factory="longscribe.adapters.recognizers.pocketsphinx:load", find_model=find_sphinx_model
+    ),
+    "transformers": RecognizerEntry(
+        factory="longscribe.adapters.recognizers.transformers:load",
+        find_model=find_transformers_model,
     ),
     "whisper.cpp": RecognizerEntry(
         factory="longscribe.adapters.recognizers.whisper_cpp:load", find_model=find_ggml_model

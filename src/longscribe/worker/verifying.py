@@ -33,10 +33,10 @@ from longscribe.core.bias.retrieval import (
 )
 from longscribe.core.bias.rule import (
     SAME_SOUND,
-    THRESHOLDS,
+    Limits,
     TermClass,
     Weighing,
-    farthest,
+    limits,
     plausible,
     probability,
     term_class,
@@ -66,8 +66,7 @@ class _Found:
     heard: Heard
     words: Sequence[HeardWord]
     hits: Sequence[Hit]
-    farthest: float
-    """Distance in sound beyond which nothing is accepted."""
+    limits: Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +144,7 @@ class Verifier:
                 heard=Heard.of(result),
                 words=each,
                 hits=with_bursts(hits, n),
-                farthest=farthest(self._index.reachable(result.window.owns)),
+                limits=limits(self._index.reachable(result.window.owns)),
             )
             for n, (result, each) in enumerate(zip(results, words, strict=True))
         ]
@@ -227,7 +226,7 @@ class Verifier:
             Weighed(
                 candidate=one,
                 evidence=self._evidence(one, place, score, _margin(one, open_to)),
-                fits=one.sound <= place.farthest,
+                fits=one.sound <= place.limits.farthest,
             )
             for one, score in zip(owned, scores, strict=True)
         ]
@@ -277,7 +276,7 @@ class Verifier:
             second_pass=weighing.second_pass,
             timing=weighing.timing,
             probability=round(probability(weighing), 4),
-            threshold=THRESHOLDS[self._class(one)],
+            threshold=place.limits.thresholds[self._class(one)],
         )
 
     def _class(self, one: Candidate) -> TermClass:

@@ -66,20 +66,11 @@ WITHOUT_ACOUSTICS = Weights(
     confidence=-2.48, commonness=-7.68, second_pass=2.06, covered=0.15, alias=1.0,
 )  # fmt: skip
 
-THRESHOLDS: Mapping[TermClass, float] = {
-    TermClass.SHORT: 0.9,
-    TermClass.COMMON: 0.9,
-    TermClass.PHRASE: 0.8,
-    TermClass.PLAIN: 0.8,
-}
-
 SHORT_LETTERS = 4
 EVERYDAY = 0.5
 ACOUSTIC_RANGE = (-25.0, 10.0)
 """Nats. Beyond, one more says nothing more."""
 MOST_MARGIN = 0.06
-LONG_LIST = 100
-"""Terms. In a longer list others sound nearly the same as any that was said."""
 SAME_SOUND = 0.06
 """Distance up to which two spellings sound the same."""
 RARE = 0.45
@@ -97,9 +88,42 @@ def plausible(sound: float, commonness: float, confidence: float) -> bool:
     return sound <= SAME_SOUND or commonness <= RARE or confidence <= UNSURE
 
 
-def farthest(terms: int) -> float:
-    """Return how far a term may be in sound from what was heard, in a list of so many terms."""
-    return 1.0 if terms <= LONG_LIST else SAME_SOUND
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a proposal must reach."""
+
+    farthest: float
+    """Distance in sound beyond which nothing is accepted."""
+    thresholds: Mapping[TermClass, float]
+    """Least probability."""
+
+
+# Chosen on the tuning set, so that at most one or two in a hundred accepted terms are wrong.
+SHORT_LIST = Limits(
+    farthest=1.0,
+    thresholds={
+        TermClass.SHORT: 0.7,
+        TermClass.COMMON: 0.7,
+        TermClass.PHRASE: 0.5,
+        TermClass.PLAIN: 0.5,
+    },
+)
+LONG_LIST = Limits(
+    farthest=SAME_SOUND,
+    thresholds={
+        TermClass.SHORT: 0.9,
+        TermClass.COMMON: 0.9,
+        TermClass.PHRASE: 0.8,
+        TermClass.PLAIN: 0.8,
+    },
+)
+SHORT_LIST_TERMS = 100
+"""In a longer list other terms sound nearly the same as any that was said."""
+
+
+def limits(terms: int) -> Limits:
+    """Return what a proposal must reach where so many terms may be said."""
+    return SHORT_LIST if terms <= SHORT_LIST_TERMS else LONG_LIST
 
 
 def term_class(term: Term, commonness: float) -> TermClass:
