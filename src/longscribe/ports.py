@@ -172,8 +172,9 @@ class Recognizer(Protocol):
     def score(
         self, window: WindowAudio, texts: Sequence[str], settings: DecodeSettings
     ) -> tuple[float, ...]:
-        """Return the log probability of each text, in nats, as the beginning of what is said
-        in `window`: teacher-forced, without a prompt. Only asked of who can (`capabilities`).
+        """Return the log probability of each text, in nats, as what is said in `window`.
+
+        Teacher-forced, without a prompt. Only asked of recognizers that can (`capabilities`).
         """
         ...
 

@@ -1,6 +1,5 @@
 """Subtitle cues: what they say, when they stand, and where they break."""
 
-
 from __future__ import annotations
 
 import unicodedata

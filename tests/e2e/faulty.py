@@ -57,6 +57,11 @@ class FaultyRecognizer:
         _fail(str(chunk_id))
         yield from self._real.decode(windows, settings, chunk_id)
 
+    def score(
+        self, window: WindowAudio, texts: Sequence[str], settings: DecodeSettings
+    ) -> tuple[float, ...]:
+        return self._real.score(window, texts, settings)
+
 
 def _raise(error: Exception) -> None:
     raise error

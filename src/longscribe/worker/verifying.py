@@ -135,26 +135,29 @@ class Verifier:
             for result in results
         ]
         spans = [result.window.owns for result in results]
+        reached = [limits(self._index.reachable(span)) for span in spans]
         hits = [
-            [hit for hit in self._index.find(each, span) if self._is_worth(hit, each)]
-            for each, span in zip(words, spans, strict=True)
+            [hit for hit in self._index.find(each, span) if self._is_worth(hit, each, limit)]
+            for each, span, limit in zip(words, spans, reached, strict=True)
         ]
         return [
             _Found(
                 heard=Heard.of(result),
                 words=each,
                 hits=with_bursts(hits, n),
-                limits=limits(self._index.reachable(result.window.owns)),
+                limits=reached[n],
             )
             for n, (result, each) in enumerate(zip(results, words, strict=True))
         ]
 
-    def _is_worth(self, hit: Hit, words: Sequence[HeardWord]) -> bool:
+    def _is_worth(self, hit: Hit, words: Sequence[HeardWord], limit: Limits) -> bool:
         """Tell whether a hit may be written and is worth a second pass."""
         if compared(hit.term.text) in self._never:
             return False
         if hit.already_right or hit.exact_alias:
             return True
+        if hit.sound_distance > limit.farthest:
+            return False
         heard = words[hit.first : hit.last + 1]
         return plausible(
             hit.sound_distance,

@@ -196,8 +196,10 @@ class FasterWhisperRecognizer:
         return ctranslate2.StorageView.from_array(np.concatenate([*map(self._encode_one, windows)]))
 
     def _encode_one(self, pcm: Pcm) -> npt.NDArray[np.float32]:
-        """Run the encoder on one window, or remember its output: hearing a window again and
-        scoring texts for it cost the decoder alone."""
+        """Run the encoder on one window, or remember its output.
+
+        So hearing a window again and scoring texts for it cost the decoder alone.
+        """
         key = hashlib.blake2b(pcm.tobytes(), digest_size=16).digest()
         if key in self._encoded:
             self._encoded.move_to_end(key)
@@ -216,14 +218,12 @@ class FasterWhisperRecognizer:
             return ()
         tokenizer = self._tokenizer(settings)
         tokens = [tokenizer.encode(text) for text in texts]
-        frames = -(-window.window.span.length * FRAMES_PER_SECOND // SAMPLE_RATE)
         scores: list[float] = []
         for first in range(0, len(tokens), SCORED_TOGETHER):
             batch = tokens[first : first + SCORED_TOGETHER]
             encoded = self._encode([window.pcm] * len(batch))
-            found = self._engine.align(
-                encoded, tokenizer.sot_sequence, batch, [frames] * len(batch)
-            )
+            # Only the probabilities are wanted: over two frames the alignment itself is cheap.
+            found = self._engine.align(encoded, tokenizer.sot_sequence, batch, [2] * len(batch))
             scores += [sum(map(_safe_log, one.text_token_probs)) for one in found]
         return tuple(scores)
 
