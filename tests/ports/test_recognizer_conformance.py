@@ -1,12 +1,14 @@
 """What every recognizer must do. Add one to `RECOGNIZERS` and it is held to this.
 
-It runs in this process: the tests look at what reaches the decoder.
+It runs in this process: the tests look at what reaches the decoder. A recognizer whose
+package is not installed is skipped. Only one:  pytest tests/ports -k faster-whisper
 """
 
 from __future__ import annotations
 
 import gc
 import importlib
+import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,14 +18,13 @@ import psutil
 import pytest
 
 from demo.score import word_error_rate
-from longscribe.adapters.recognizers.models import find_ct2_model
+from longscribe import wiring
 from longscribe.config import DecodeSettings, Options, RecognizerSettings, Task
 from longscribe.errors import LongscribeError, ModelError, RecognizerError
 from longscribe.ports import Recognizer, WindowAudio
 from longscribe.types import SAMPLE_RATE, Span, Window, WindowBias, WindowResult
-from tests.e2e.support import MODEL, ROOT, sample_audio
-
-pytestmark = pytest.mark.needs_model
+from tests.e2e.support import MODEL, sample_audio
+from tests.exports import exported
 
 RATE = SAMPLE_RATE
 TURNS = (  # seconds of the sample, and what is said there
@@ -35,21 +36,48 @@ TURNS = (  # seconds of the sample, and what is said there
 NAMES = (("Annabell",), ("Brannock", "Rosalynd"), ("Harwick", "Brannock"), ("Rosalynd", "Marygold"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Installed:
-    """A recognizer to test.
+    """A recognizer to test, and what to expect of it.
 
     Args:
         name: as in `--recognizer`.
         module: where its `load` is.
-        model: the model to load.
+        package: what must be installed.
+        format: of the demo model, as `tools.demo_model.export` calls it; `shipped` is the one
+            in the repository, `own` the model that the recognizer brings.
         spy: replaces a loaded recognizer's decoder by one that notes the token ids it is given.
+            None: it is not given tokens, but terms.
+        around: how many tokens may stand around a prompt in what the spy sees.
+        word_error: at most, in each turn of the sample.
+        missing_device: one that it can't run on.
     """
 
     name: str
     module: str
-    model: str
-    spy: Callable[[Any, pytest.MonkeyPatch], list[list[list[int]]]]
+    package: str
+    format: str
+    spy: Callable[[Any, pytest.MonkeyPatch], list[list[list[int]]]] | None
+    around: range
+    word_error: float = 0.15
+    missing_device: str = "abacus"
+
+    def model(self, factory: pytest.TempPathFactory) -> str:
+        if self.format == "shipped":
+            return str(MODEL)
+        if self.format == "own":
+            return Options.model_fields["model"].default
+        return str(exported(self.format, factory))
+
+    def why_not(self) -> str | None:
+        """Return why it can't be tested here."""
+        if importlib.util.find_spec(self.package) is None:
+            return f"{self.package} is not installed"
+        if self.format != "own" and not (MODEL / "model.bin").is_file():
+            return f"{MODEL} has no model.bin"
+        needed = () if self.format in {"own", "shipped"} else ("safetensors", "tokenizers")
+        missing = [name for name in needed if importlib.util.find_spec(name) is None]
+        return f"{', '.join(missing)} must export its model" if missing else None
 
 
 def _spy_on_ctranslate2(recognizer: Any, patch: pytest.MonkeyPatch) -> list[list[list[int]]]:
@@ -68,34 +96,123 @@ def _spy_on_ctranslate2(recognizer: Any, patch: pytest.MonkeyPatch) -> list[list
     return seen
 
 
+def _spy_on_whisper_cpp(recognizer: Any, patch: pytest.MonkeyPatch) -> list[list[list[int]]]:
+    """What whisper.cpp then does with these tokens: tests/adapters/test_whisper_cpp.py."""
+    seen: list[list[list[int]]] = []
+    engine = recognizer._engine
+
+    class Spy:
+        def whisper_full(self, context: Any, params: Any, *audio: Any) -> Any:
+            assert params.initial_prompt == ""
+            seen.append([list(params.prompt_tokens)])
+            return engine.whisper_full(context, params, *audio)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(engine, name)
+
+    patch.setattr(recognizer, "_engine", Spy())
+    return seen
+
+
+def _spy_on_whisper_engine(recognizer: Any, patch: pytest.MonkeyPatch) -> list[list[list[int]]]:
+    seen: list[list[list[int]]] = []
+    begin = recognizer._engine.begin
+
+    def watched(encoded: Any, prompts: Sequence[Sequence[int]]) -> Any:
+        seen.append([list(prompt) for prompt in prompts])
+        return begin(encoded, prompts)
+
+    patch.setattr(recognizer._engine, "begin", watched)
+    return seen
+
+
 RECOGNIZERS = [
     Installed(
         name="faster-whisper",
         module="longscribe.adapters.recognizers.faster_whisper",
-        model=str(MODEL),
+        package="faster_whisper",
+        format="shipped",
         spy=_spy_on_ctranslate2,
+        # A mark of what came before, the prompt, and the start of the answer; nothing else.
+        around=range(2, 6),
+        missing_device="mps",
+    ),
+    Installed(
+        name="whisper.cpp",
+        module="longscribe.adapters.recognizers.whisper_cpp",
+        package="_pywhispercpp",
+        format="ggml",
+        spy=_spy_on_whisper_cpp,
+        around=range(1),
+    ),
+    Installed(
+        name="mlx",
+        module="longscribe.adapters.recognizers.mlx",
+        package="mlx_whisper",
+        format="mlx",
+        spy=_spy_on_whisper_engine,
+        around=range(2, 6),
+    ),
+    Installed(
+        name="transformers",
+        module="longscribe.adapters.recognizers.transformers",
+        package="transformers",
+        format="hugging-face",
+        spy=_spy_on_whisper_engine,
+        around=range(2, 6),
+    ),
+    Installed(
+        name="pocketsphinx",
+        module="longscribe.adapters.recognizers.pocketsphinx",
+        package="pocketsphinx",
+        format="own",
+        spy=None,
+        around=range(1),
+        word_error=0.5,
     ),
 ]
 
 
 @pytest.fixture(scope="module", params=RECOGNIZERS, ids=lambda installed: installed.name)
 def installed(request: pytest.FixtureRequest) -> Installed:
+    reason = request.param.why_not()
+    if reason:
+        pytest.skip(reason)
     return request.param
 
 
-def engine_settings(installed: Installed, **changes: Any) -> RecognizerSettings:
-    options = Options(recognizer=installed.name, model=installed.model, device="cpu")
+@pytest.fixture(scope="module")
+def model(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What `--model` says."""
+    return installed.model(tmp_path_factory)
+
+
+def engine_settings(installed: Installed, model: str, **changes: Any) -> RecognizerSettings:
+    options = Options(recognizer=installed.name, model=model, device="cpu")
     return replace(options.recognizer_settings, **changes)
 
 
-def load(installed: Installed, **changes: Any) -> Recognizer:
+def load(installed: Installed, model: str, **changes: Any) -> Recognizer:
     factory = importlib.import_module(installed.module).load
-    return factory(engine_settings(installed, **changes), installed.model)
+    path = wiring.recognizer(installed.name).find_model(model).path
+    return factory(engine_settings(installed, model, **changes), str(path))
 
 
 @pytest.fixture(scope="module")
-def recognizer(installed: Installed) -> Recognizer:
-    return load(installed)
+def recognizer(installed: Installed, model: str) -> Recognizer:
+    return load(installed, model)
+
+
+Spy = Callable[[], list[list[list[int]]]]
+
+
+@pytest.fixture
+def spy(installed: Installed, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> Spy:
+    """Return what begins to note the token ids that reach the decoder."""
+    if installed.spy is None:
+        pytest.skip("it takes terms, not tokens")
+    watch = installed.spy
+    return lambda: watch(recognizer, monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -149,10 +266,12 @@ def test_it_says_what_it_is(recognizer: Recognizer) -> None:
     assert recognizer.capabilities.languages
 
 
-def test_it_hears_what_is_said(recognizer: Recognizer, audio: np.ndarray) -> None:
+def test_it_hears_what_is_said(
+    installed: Installed, recognizer: Recognizer, audio: np.ndarray
+) -> None:
     results = decode(recognizer, windows_of(audio, NAMES), settings())
     for result, (_, _, said) in zip(results, TURNS, strict=True):
-        assert word_error_rate(said, text(result)) <= 0.15, text(result)
+        assert word_error_rate(said, text(result)) <= installed.word_error, text(result)
 
 
 def test_results_say_where_they_belong(recognizer: Recognizer, audio: np.ndarray) -> None:
@@ -278,10 +397,18 @@ def _without_repeats(sequence: list[int], known: Sequence[int]) -> bool:
     return any(sequence[at : at + length] == list(known) for at in range(len(sequence)))
 
 
+def test_the_terms_recorded_were_offered(recognizer: Recognizer, audio: np.ndarray) -> None:
+    for result, names in zip(
+        decode(recognizer, windows_of(audio, NAMES), settings()), NAMES, strict=True
+    ):
+        assert result.prompt.terms == names, "there is room for all of them"
+        assert all(name in result.prompt.text for name in names)
+
+
 def test_the_prompts_recorded_are_those_the_decoder_was_given(
-    installed: Installed, recognizer: Recognizer, audio: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    installed: Installed, recognizer: Recognizer, audio: np.ndarray, spy: Spy
 ) -> None:
-    seen = installed.spy(recognizer, monkeypatch)
+    seen = spy()
     results = decode(recognizer, windows_of(audio, NAMES), settings(batch_size=8))
     given = [prompt for batch in seen for prompt in batch]
     assert len(given) == len(results)
@@ -290,14 +417,13 @@ def test_the_prompts_recorded_are_those_the_decoder_was_given(
         assert result.prompt.token_ids
         found = [p for p in given if _without_repeats(p, result.prompt.token_ids)]
         assert len(found) == 1
-        # A mark of what came before, the prompt, and the start of the answer; nothing else.
-        assert 2 <= len(found[0]) - len(result.prompt.token_ids) <= 5
+        assert len(found[0]) - len(result.prompt.token_ids) in installed.around
 
 
 def test_terms_that_do_not_fit_are_not_claimed(
-    installed: Installed, recognizer: Recognizer, audio: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    installed: Installed, recognizer: Recognizer, audio: np.ndarray, spy: Spy
 ) -> None:
-    seen = installed.spy(recognizer, monkeypatch)
+    seen = spy()
     many = tuple(f"Wilhelmina{number}" for number in range(100))
     [result] = decode(
         recognizer, windows_of(audio, (many, (), (), ()))[:1], settings(prompt_tokens=40)
@@ -305,23 +431,36 @@ def test_terms_that_do_not_fit_are_not_claimed(
     assert 0 < len(result.prompt.terms) < 100
     assert result.prompt.terms == many[: len(result.prompt.terms)], "the best come first"
     assert len(result.prompt.token_ids) <= 40
-    assert len(seen[0][0]) <= 40 + 5
+    assert len(seen[0][0]) - 40 <= max(installed.around)
 
 
 def test_windows_with_and_without_a_prompt_can_be_asked_together(
-    installed: Installed, recognizer: Recognizer, audio: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    recognizer: Recognizer, audio: np.ndarray
 ) -> None:
-    seen = installed.spy(recognizer, monkeypatch)
+    mixed = windows_of(audio, ((), ("Brannock",), (), ("Rosalynd", "Marygold")))
+    results = decode(recognizer, mixed, settings(batch_size=8))
+    assert [bool(result.prompt.terms) for result in results] == [False, True, False, True]
+    assert [bool(result.prompt.text) for result in results] == [False, True, False, True]
+    assert "Brannock" in text(results[1])
+
+
+def test_the_prompts_of_a_batch_have_one_length(
+    recognizer: Recognizer, audio: np.ndarray, spy: Spy
+) -> None:
+    seen = spy()
     mixed = windows_of(audio, ((), ("Brannock",), (), ("Rosalynd", "Marygold")))
     results = decode(recognizer, mixed, settings(batch_size=8))
     assert [bool(result.prompt.token_ids) for result in results] == [False, True, False, True]
     assert all(len({len(prompt) for prompt in batch}) == 1 for batch in seen)
-    assert "Brannock" in text(results[1])
 
 
-def test_an_initial_prompt_reaches_the_decoder(
+def test_an_initial_prompt_reaches_the_decoder_or_is_refused(
     installed: Installed, recognizer: Recognizer, audio: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if installed.spy is None:
+        with pytest.raises(RecognizerError, match="--initial-prompt"):
+            decode(recognizer, windows_of(audio)[:1], settings(initial_prompt="A story."))
+        return
     seen = installed.spy(recognizer, monkeypatch)
     chosen = settings(initial_prompt="A story of the sea.")
     results = decode(recognizer, windows_of(audio, (NAMES[0], (), (), ())), chosen)
@@ -375,14 +514,16 @@ def test_memory_does_not_grow_from_chunk_to_chunk(
     assert process.memory_info().rss - before < 60 * 2**20
 
 
-def test_a_device_it_does_not_have_is_an_error_of_ours(installed: Installed) -> None:
+def test_a_device_it_does_not_have_is_an_error_of_ours(installed: Installed, model: str) -> None:
     with pytest.raises(RecognizerError, match="--device"):
-        load(installed, device="mps" if installed.name == "faster-whisper" else "abacus")
+        load(installed, model, device=installed.missing_device)
 
 
-def test_a_compute_type_it_does_not_have_is_an_error_of_ours(installed: Installed) -> None:
+def test_a_compute_type_it_does_not_have_is_an_error_of_ours(
+    installed: Installed, model: str
+) -> None:
     with pytest.raises(RecognizerError, match="int3"):
-        load(installed, compute_type="int3")
+        load(installed, model, compute_type="int3")
 
 
 def test_a_model_it_can_not_load_is_an_error_of_ours(installed: Installed, tmp_path) -> None:
@@ -390,11 +531,14 @@ def test_a_model_it_can_not_load_is_an_error_of_ours(installed: Installed, tmp_p
         (tmp_path / name).write_text("{}")
     factory = importlib.import_module(installed.module).load
     with pytest.raises(LongscribeError) as caught:
-        factory(engine_settings(installed), str(tmp_path))
+        factory(engine_settings(installed, str(tmp_path)), str(tmp_path))
     assert isinstance(caught.value, ModelError)
     assert str(tmp_path) in str(caught.value)
 
 
-def test_the_demo_model_is_found_by_its_folder() -> None:
-    found = find_ct2_model(str(ROOT / "demo" / "model"))
-    assert found.path == MODEL
+def test_its_model_is_found_by_name_or_folder(installed: Installed, model: str) -> None:
+    found = wiring.recognizer(installed.name).find_model(model)
+    assert found.path.exists()
+    assert found.identity == wiring.recognizer(installed.name).find_model(model).identity
+    if installed.format == "shipped":
+        assert found.path == MODEL
