@@ -182,7 +182,8 @@ class Evidence:
     """Distance of the sounds of both, per phone: 0 the same, 1 nothing in common."""
     acoustic: float | None
     """Log probability of the window's text with the term less that of the text as heard, both
-    teacher-forced without a prompt, in nats. None where the recognizer can't tell."""
+    teacher-forced without a prompt, in nats. None where the recognizer can't tell, or where
+    the rest of the evidence leaves nothing to tell."""
     margin: float
     """`sound` less that of the nearest other term for the same words; negative where no other
     term fits as well."""

@@ -120,6 +120,12 @@ def test_a_spelling_that_is_never_right_needs_no_other_proof() -> None:
     assert found.written == " Lennard's"
 
 
+def test_words_that_their_segment_does_not_hold_as_they_stand_alone_are_left() -> None:
+    window = result("We met Leonard today.")
+    joined = replace(window, segments=(replace(window.segments[0], text=" We met Leo-nard."),))
+    assert candidates(Heard.of(joined), [hit(2, 2, "Lennard")], None, far, from_sound=True) == []
+
+
 def test_no_proposal_reaches_over_two_phrases() -> None:
     heard = Heard.of(result("We met Mary", "Gold was found"))
     second = result("We met Marygold Marygold was found")

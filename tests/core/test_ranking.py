@@ -73,6 +73,12 @@ def test_whatever_decides_is_in_it_and_notes_are_not():
     assert verifying(FOO) not in others
 
 
+def test_the_number_of_terms_offered_does_not_decide():
+    few, many = (bias(FOO, mode=BiasMode.VERIFY, max_terms=n) for n in (1, 20))
+    place = seconds(0, 300)
+    assert few.verifying(place, "letters") == many.verifying(place, "letters")
+
+
 def test_nothing_decides_where_nothing_is_verified():
     assert bias(FOO).verifying(seconds(0, 300), "letters") == ()
     assert bias(mode=BiasMode.VERIFY).verifying(seconds(0, 300), "letters") == ()

@@ -6,23 +6,26 @@ from dataclasses import replace
 
 import pytest
 
+from longscribe.core.bias import rule
 from longscribe.core.bias.rule import (
     LONG_LIST,
     SAME_SOUND,
     SHORT_LIST,
     TermClass,
-    Weighing,
     limits,
     plausible,
-    probability,
     term_class,
 )
-from longscribe.types import Term
+from longscribe.types import Evidence, Term
 
-SURE = Weighing(
+SURE = Evidence(
     sound=0.0, acoustic=-5.0, margin=-1.0, confidence=0.7, commonness=0.0, second_pass=True,
-    timing=0, alias=False,
+    timing=0, probability=0.0, threshold=0.0,
 )  # fmt: skip
+
+
+def probability(evidence: Evidence, *, alias: bool = False) -> float:
+    return rule.probability(evidence, alias=alias)
 
 
 @pytest.mark.parametrize(
@@ -41,9 +44,13 @@ def test_what_speaks_against_a_term_lowers_its_probability(worse):
     assert probability(replace(SURE, **worse)) < probability(SURE)
 
 
-@pytest.mark.parametrize("better", [{"timing": 2}, {"alias": True}, {"acoustic": 3.0}])
+@pytest.mark.parametrize("better", [{"timing": 2}, {"acoustic": 3.0}])
 def test_what_speaks_for_a_term_raises_its_probability(better):
     assert probability(replace(SURE, **better)) > probability(SURE)
+
+
+def test_an_alias_raises_it():
+    assert probability(SURE, alias=True) > probability(SURE)
 
 
 def test_a_name_that_sounds_the_same_passes_and_an_everyday_word_does_not():

@@ -32,10 +32,10 @@ from longscribe.core.bias.retrieval import (
     with_bursts,
 )
 from longscribe.core.bias.rule import (
+    ACOUSTIC_RANGE,
     SAME_SOUND,
     Limits,
     TermClass,
-    Weighing,
     limits,
     plausible,
     probability,
@@ -44,7 +44,6 @@ from longscribe.core.bias.rule import (
 from longscribe.core.quality import complaint
 from longscribe.ports import LanguageTools, Recognizer, WindowAudio
 from longscribe.types import (
-    NO_PROMPT,
     Evidence,
     Glossary,
     Prompt,
@@ -194,7 +193,7 @@ class Verifier:
         settings: DecodeSettings,
     ) -> WindowResult:
         """Weigh the proposals of one window and patch it."""
-        prompt = second.prompt if second is not None else NO_PROMPT
+        prompt = second.prompt if second is not None else result.prompt
         usable = second if second is not None and complaint(second) is None else None
         weighed = self.weigh(result, member, place, usable, settings)
         chosen = _without_overlap([one for one in weighed if one.passes])
@@ -224,15 +223,20 @@ class Verifier:
             for one in open_to
             if _middle(one, heard) in _owned(result) and _stands(one, asked=second is not None)
         ][:CONTESTED]
-        scores = self._scores(owned, heard, member, settings)
-        return [
+        weighed = [
             Weighed(
                 candidate=one,
-                evidence=self._evidence(one, place, score, _margin(one, open_to)),
+                evidence=self._at_best(one, place, _margin(one, open_to)),
                 fits=one.sound <= place.limits.farthest,
             )
-            for one, score in zip(owned, scores, strict=True)
+            for one in owned
         ]
+        if not (self._settings.acoustics and self._recognizer.capabilities.scoring):
+            return weighed
+        # What would not pass whatever the audio says need not be scored.
+        contested = [one.candidate for one in weighed if one.passes]
+        scores = dict(zip(contested, self._scores(contested, heard, member, settings), strict=True))
+        return [self._scored(one, place, scores.get(one.candidate)) for one in weighed]
 
     def _apart(self, words: Sequence[HeardWord], term: Term) -> float:
         """Return the distance in sound between heard words and a term."""
@@ -245,42 +249,44 @@ class Verifier:
         heard: Heard,
         member: WindowAudio,
         settings: DecodeSettings,
-    ) -> list[float | None]:
+    ) -> list[float]:
         """Return how much likelier the text is with each candidate than as heard."""
-        if not (self._settings.acoustics and self._recognizer.capabilities.scoring):
-            return [None] * len(owned)
         if not owned:
             return []
         texts = [heard.text(0, len(heard.words)), *(with_candidate(heard, one) for one in owned)]
         as_heard, *changed = self._recognizer.score(member, texts, settings)
         return [round(score - as_heard, 3) for score in changed]
 
-    def _evidence(
-        self, one: Candidate, place: _Found, acoustic: float | None, margin: float
-    ) -> Evidence:
+    def _at_best(self, one: Candidate, place: _Found, margin: float) -> Evidence:
+        """Return the evidence without that of the audio, and the highest probability it allows."""
+        scored = self._settings.acoustics and self._recognizer.capabilities.scoring
         words = place.words[one.first : one.stop]
-        said = compared(place.heard.text(one.first, one.stop))
-        weighing = Weighing(
-            sound=one.sound,
-            acoustic=acoustic,
-            margin=margin,
+        evidence = Evidence(
+            sound=round(one.sound, 3),
+            acoustic=ACOUSTIC_RANGE[1] if scored else None,
+            margin=round(margin, 3),
             confidence=min(word.probability for word in words),
-            commonness=min(word.commonness for word in words),
+            commonness=round(min(word.commonness for word in words), 3),
             second_pass=one.second_pass,
             timing=one.timing,
-            alias=said in {compared(alias) for alias in one.term.aliases},
-        )
-        return Evidence(
-            sound=round(weighing.sound, 3),
-            acoustic=weighing.acoustic,
-            margin=round(weighing.margin, 3),
-            confidence=weighing.confidence,
-            commonness=round(weighing.commonness, 3),
-            second_pass=weighing.second_pass,
-            timing=weighing.timing,
-            probability=round(probability(weighing), 4),
+            probability=0.0,
             threshold=place.limits.thresholds[self._class(one)],
         )
+        likely = round(probability(evidence, alias=self._is_alias(one, place)), 4)
+        return replace(evidence, acoustic=None, probability=likely)
+
+    def _scored(self, one: Weighed, place: _Found, acoustic: float | None) -> Weighed:
+        """Return what was weighed with the evidence of the audio, if that was asked for."""
+        if acoustic is None:
+            return one
+        evidence = replace(one.evidence, acoustic=acoustic)
+        likely = round(probability(evidence, alias=self._is_alias(one.candidate, place)), 4)
+        return replace(one, evidence=replace(evidence, probability=likely))
+
+    @staticmethod
+    def _is_alias(one: Candidate, place: _Found) -> bool:
+        said = compared(place.heard.text(one.first, one.stop))
+        return said in {compared(alias) for alias in one.term.aliases}
 
     def _class(self, one: Candidate) -> TermClass:
         common = max(

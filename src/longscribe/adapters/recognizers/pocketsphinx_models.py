@@ -20,6 +20,8 @@ _OWN_NAMES = {BUNDLED, Options.model_fields["model"].default}
 """Names of the bundled model. The default of `--model`, a Whisper, is one: whoever named none."""
 ACOUSTIC = ("mdef", "means", "variances", "transition_matrices")
 """Files of an acoustic model that each has."""
+_BEGINNINGS = {"mdef": (b"BMDF", b"FDMB", b"0.3"), **dict.fromkeys(ACOUSTIC[1:], (b"s3\n",))}
+"""PocketSphinx ends the whole process over a file that it can't read, so we look first."""
 _DICTIONARIES = ("*.dict", "*.dic")
 _LANGUAGE_MODELS = ("*.lm.bin", "*.lm", "*.lm.gz", "*.lm.dmp", "*.lm.DMP")
 
@@ -84,12 +86,14 @@ def model_in(path: Path) -> SphinxModel:
     if not path.is_dir():
         raise ModelError(f"--model {path} is a file; expected a directory.", "Give a directory.")
     if _is_acoustic(path):
+        _check_acoustic(path)
         rest = model_in(_bundled())
         return SphinxModel(acoustic=path, dictionary=rest.dictionary, language=rest.language)
     acoustic = [part for part in sorted(path.iterdir()) if part.is_dir() and _is_acoustic(part)]
     phones = {file for file in path.iterdir() if "phone" in file.name}  # n-grams of phones
+    _check_acoustic(_only(acoustic, path, f"directory with {', '.join(ACOUSTIC)}"))
     return SphinxModel(
-        acoustic=_only(acoustic, path, f"directory with {', '.join(ACOUSTIC)}"),
+        acoustic=acoustic[0],
         dictionary=_only(_matching(path, _DICTIONARIES), path, "dictionary (*.dict)"),
         language=_only(
             [file for file in _matching(path, _LANGUAGE_MODELS) if file not in phones],
@@ -101,6 +105,16 @@ def model_in(path: Path) -> SphinxModel:
 
 def _is_acoustic(path: Path) -> bool:
     return all((path / name).is_file() for name in ACOUSTIC)
+
+
+def _check_acoustic(path: Path) -> None:
+    for name, beginnings in _BEGINNINGS.items():
+        with (path / name).open("rb") as file:
+            if not file.read(4).startswith(beginnings):
+                raise ModelError(
+                    f"{path / name} is no part of an acoustic model for PocketSphinx.",
+                    "Fetch the model again.",
+                )
 
 
 def _matching(path: Path, patterns: tuple[str, ...]) -> list[Path]:

@@ -27,12 +27,18 @@ class Heard:
     words: tuple[Word, ...]
     segment_of: tuple[int, ...]
     """The segment of each word."""
+    phrases: tuple[str, ...]
+    """The text of each segment."""
 
     @classmethod
     def of(cls, result: WindowResult) -> Heard:
         """Return the words of a window's result."""
         placed = [(n, word) for n, each in enumerate(result.segments) for word in each.words]
-        return cls(words=tuple(word for _, word in placed), segment_of=tuple(n for n, _ in placed))
+        return cls(
+            words=tuple(word for _, word in placed),
+            segment_of=tuple(n for n, _ in placed),
+            phrases=tuple(each.text for each in result.segments),
+        )
 
     def text(self, first: int, stop: int) -> str:
         """Return the text of the words `[first, stop)`, as decoded."""
@@ -110,7 +116,14 @@ def candidates(
                 by_rule_of_user=always_wrong,
             )
         )
-    return [each for each in found if each.written != heard.text(each.first, each.stop)]
+    return [each for each in found if _changes_something(each, heard)]
+
+
+def _changes_something(candidate: Candidate, heard: Heard) -> bool:
+    """Tell whether a candidate's words stand in their segment as they do alone, and change."""
+    said = heard.text(candidate.first, candidate.stop)
+    stands = said.strip() in heard.phrases[heard.segment_of[candidate.first]]
+    return stands and candidate.written != said
 
 
 def _second_pass_spans(

@@ -64,7 +64,7 @@ class BiasPlan:
         return (
             VERIFYING_VERSION,
             pronouncer,
-            asdict(settings),
+            asdict(replace(settings, max_terms=0)),  # which only prompt mode looks at
             [asdict(replace(term, note="")) for term in terms],
             self.glossary.never,
         )

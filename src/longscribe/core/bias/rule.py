@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from longscribe.types import Term
+from longscribe.types import Evidence, Term
 
 
 class TermClass(StrEnum):
@@ -23,23 +23,8 @@ class TermClass(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weighing:
-    """What the rule weighs. The same names as in `Evidence`."""
-
-    sound: float
-    acoustic: float | None
-    margin: float
-    confidence: float
-    commonness: float
-    second_pass: bool
-    timing: int
-    alias: bool
-    """What was heard is one of the term's aliases."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Weights:
-    """Coefficients of a logistic regression on a `Weighing`."""
+    """Coefficients of a logistic regression on `Evidence`."""
 
     bias: float
     sound: float
@@ -135,20 +120,25 @@ def term_class(term: Term, commonness: float) -> TermClass:
     return TermClass.SHORT if len(term.text) <= SHORT_LETTERS else TermClass.PLAIN
 
 
-def probability(weighing: Weighing) -> float:
-    """Return the probability that the term was said."""
-    weights = WITHOUT_ACOUSTICS if weighing.acoustic is None else WITH_ACOUSTICS
+def probability(evidence: Evidence, *, alias: bool) -> float:
+    """Return the probability that the term was said.
+
+    Args:
+        evidence: all of it but `probability` and `threshold`.
+        alias: whether what was heard is one of the term's aliases.
+    """
+    weights = WITHOUT_ACOUSTICS if evidence.acoustic is None else WITH_ACOUSTICS
     low, high = ACOUSTIC_RANGE
     total = (
         weights.bias
-        + weights.sound * weighing.sound
-        + weights.near_sound * min(weighing.sound, SAME_SOUND)
-        + weights.acoustic * min(max(weighing.acoustic or 0.0, low), high)
-        + weights.margin * min(max(weighing.margin, -MOST_MARGIN), MOST_MARGIN)
-        + weights.confidence * weighing.confidence
-        + weights.commonness * weighing.commonness
-        + weights.second_pass * weighing.second_pass
-        + weights.covered * (weighing.timing == 2)
-        + weights.alias * weighing.alias
+        + weights.sound * evidence.sound
+        + weights.near_sound * min(evidence.sound, SAME_SOUND)
+        + weights.acoustic * min(max(evidence.acoustic or 0.0, low), high)
+        + weights.margin * min(max(evidence.margin, -MOST_MARGIN), MOST_MARGIN)
+        + weights.confidence * evidence.confidence
+        + weights.commonness * evidence.commonness
+        + weights.second_pass * evidence.second_pass
+        + weights.covered * (evidence.timing == 2)
+        + weights.alias * alias
     )
     return 1 / (1 + math.exp(-total))
