@@ -22,6 +22,7 @@ from longscribe.adapters.recognizers.whisper.engine import (
     Forced,
     NumberFormat,
     StepRules,
+    memory_errors,
     number_format,
     samples_of,
 )
@@ -72,12 +73,11 @@ def load(settings: RecognizerSettings, model_path: str) -> WhisperRecognizer:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        model = _load_model(Path(model_path), form)
-        tokens = _vocabulary(Path(model_path), model)
-        return WhisperRecognizer(TorchEngine(model.to(device).eval(), tokens, form))
+        with memory_errors():
+            model = _load_model(Path(model_path), form)
+            tokens = _vocabulary(Path(model_path), model)
+            return WhisperRecognizer(TorchEngine(model.to(device).eval(), tokens, form))
     except (RuntimeError, ValueError, TypeError, KeyError, OSError, SafetensorError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
         raise ModelError(
             f"The model in {model_path} can't be loaded: {_first_line(error)}.",
             "Expected a Whisper model as on the Hugging Face hub (config.json, "
