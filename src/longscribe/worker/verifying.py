@@ -174,15 +174,23 @@ class Verifier:
         """Decode the windows that seem to hold a term once more, prompted with these terms."""
         flagged = []
         for place, member in zip(found, audio, strict=True):
-            open_hits = [hit for hit in place.hits if not hit.already_right]
-            if not open_hits:
+            if not self._may_be_written(place):
                 continue
             terms = tuple(term.text for term in terms_for_prompt(place.hits, MOST_PROMPTED))
             flagged.append(replace(member, bias=replace(member.bias, terms=terms)))
         if flagged:
             # It only proposes: the quickest search will do.
-            quick = replace(settings, beam_size=1)
+            quick = replace(settings, beam_size=1, word_times=False)
             yield from self._recognizer.decode(flagged, quick, chunk_id)
+
+    def _may_be_written(self, place: _Found) -> bool:
+        """Tell whether any hit would pass if all that is still to be heard spoke for it."""
+        unsettled = [hit for hit in place.hits if not hit.already_right]
+        at_best = [_at_best(hit) for hit in unsettled]
+        bounds = [self._before_audio(one, place, _margin(one, at_best)) for one in at_best]
+        return any(hit.exact_alias for hit in unsettled) or any(
+            bound.probability >= bound.threshold for bound in bounds
+        )
 
     def _settle(
         self,
@@ -226,7 +234,7 @@ class Verifier:
         weighed = [
             Weighed(
                 candidate=one,
-                evidence=self._at_best(one, place, _margin(one, open_to)),
+                evidence=self._before_audio(one, place, _margin(one, open_to)),
                 fits=one.sound <= place.limits.farthest,
             )
             for one in owned
@@ -257,7 +265,7 @@ class Verifier:
         as_heard, *changed = self._recognizer.score(member, texts, settings)
         return [round(score - as_heard, 3) for score in changed]
 
-    def _at_best(self, one: Candidate, place: _Found, margin: float) -> Evidence:
+    def _before_audio(self, one: Candidate, place: _Found, margin: float) -> Evidence:
         """Return the evidence without that of the audio, and the highest probability it allows."""
         scored = self._settings.acoustics and self._recognizer.capabilities.scoring
         words = place.words[one.first : one.stop]
@@ -302,6 +310,20 @@ def _stands(one: Candidate, *, asked: bool) -> bool:
     the two sound the same.
     """
     return one.second_pass or one.by_rule_of_user or not asked or one.sound <= SAME_SOUND
+
+
+def _at_best(hit: Hit) -> Candidate:
+    """Return what a hit would be if the second pass wrote it."""
+    return Candidate(
+        first=hit.first,
+        stop=hit.last + 1,
+        term=hit.term,
+        written=hit.term.text,
+        sound=hit.sound_distance,
+        timing=hit.timing,
+        second_pass=True,
+        by_rule_of_user=False,
+    )
 
 
 def _margin(one: Candidate, others: Sequence[Candidate]) -> float:

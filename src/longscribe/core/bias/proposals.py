@@ -8,16 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from unicodedata import east_asian_width
+
+from rapidfuzz.distance import Levenshtein
 
 from longscribe.core.bias.retrieval import Hit, bare
 from longscribe.core.phrases import APPENDED, PREPENDED, SENTENCE_ENDS
-from longscribe.types import Segment, Term, WindowResult, Word, to_samples
+from longscribe.types import Segment, Term, WindowResult, Word
 
 POSSESSIVE = re.compile(r"(?<=\w)['’](?:s|S)?$")
 LONGEST_SPAN = 4
 """Words that may be heard for one term."""
-JITTER = to_samples(0.06)
-"""How far two decodes of one window may place the same word apart (three timestamp steps)."""
+_WIDE = frozenset("WF")
+"""East Asian width of scripts that are written without spaces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,39 +132,81 @@ def _changes_something(candidate: Candidate, heard: Heard) -> bool:
 def _second_pass_spans(
     heard: Heard, second: WindowResult | None, hits: Sequence[Hit]
 ) -> Iterator[tuple[int, int, str]]:
-    """Yield the spans of the first pass in whose time the second pass wrote a term."""
+    """Yield the spans of the first pass in whose place the second pass wrote a term.
+
+    The texts of both are laid beside each other letter by letter, so the second pass needs no
+    word times.
+    """
     if second is None:
         return
-    again = Heard.of(second)
-    said = [compared(word.text) for word in again.words]
+    again = " ".join(" ".join(compared(each.text)) for each in second.segments)
+    begins, ends = _counterparts(" ".join(_spelt(heard)), again)
     for hit in {hit.term.text: hit for hit in hits}.values():
-        spelt = compared(hit.term.text)
-        for start in range(len(said) - len(spelt) + 1):
-            if not spelt or sum(said[start : start + len(spelt)], ()) != spelt:
-                continue
-            begin = again.words[start].start - JITTER
-            end = again.words[start + len(spelt) - 1].end + JITTER
+        term = compared(hit.term.text)
+        for first, stop in _places_of(" ".join(term), again):
+            begin, end = begins[first], ends[stop - 1]
             span = _sounding(heard, hit.term, hits, begin, end) or _covered(heard, begin, end)
-            if span is not None and compared(heard.text(*span)) != spelt:
+            if span is not None and compared(heard.text(*span)) != term:
                 yield (*span, hit.term.text)
 
 
+def _places_of(term: str, text: str) -> Iterator[tuple[int, int]]:
+    """Yield where `term` stands in `text` as whole words; anywhere in scripts without spaces."""
+    at = text.find(term) if term else -1
+    while at >= 0:
+        end = at + len(term)
+        before, after = text[at - 1 : at] if at else "", text[end : end + 1]
+        if _parts(before, term[0]) and _parts(term[-1], after):
+            yield at, end
+        at = text.find(term, at + 1)
+
+
+def _parts(left: str, right: str) -> bool:
+    """Tell whether a word may end between two letters, or at an end of the text."""
+    wide = _WIDE.issuperset(map(east_asian_width, left + right))
+    return wide or not {"", " "}.isdisjoint((left, right))
+
+
+def _spelt(heard: Heard) -> list[str]:
+    """Return the heard words as they are compared."""
+    return [" ".join(compared(word.text)) for word in heard.words]
+
+
+def _counterparts(heard: str, again: str) -> tuple[list[int], list[int]]:
+    """Return, for every letter of `again`, where its counterpart in `heard` begins and ends."""
+    begins, ends = [0] * len(again), [0] * len(again)
+    for block in Levenshtein.opcodes(heard, again):
+        for n, there in enumerate(range(block.dest_start, block.dest_end)):
+            begins[there] = min(block.src_start + n, block.src_end)
+            ends[there] = min(block.src_start + n + 1, block.src_end)
+    return begins, ends
+
+
+def _middles(heard: Heard) -> list[float]:
+    """Return where the middle of each heard word lies in the text of all."""
+    middles, at = [], 0
+    for word in _spelt(heard):
+        middles.append(at + len(word) / 2)
+        at += len(word) + 1
+    return middles
+
+
 def _sounding(
-    heard: Heard, term: Term, hits: Sequence[Hit], start: int, end: int
+    heard: Heard, term: Term, hits: Sequence[Hit], begin: int, end: int
 ) -> tuple[int, int] | None:
-    """Return the words that sound like `term` and have their middle in `[start, end)`."""
+    """Return the words that sound like `term` and have their middle between these letters."""
+    middles = _middles(heard)
     here = [
         (hit.sound_distance, hit.first, hit.last + 1)
         for hit in hits
-        if hit.term == term
-        and start <= (heard.words[hit.first].start + heard.words[hit.last].end) // 2 < end
+        if hit.term == term and begin <= (middles[hit.first] + middles[hit.last]) / 2 < end
     ]
     return min(here)[1:] if here else None
 
 
-def _covered(heard: Heard, start: int, end: int) -> tuple[int, int] | None:
-    """Return the words whose middle lies in `[start, end)`, if they are few and of one phrase."""
-    inside = [n for n, w in enumerate(heard.words) if start <= (w.start + w.end) // 2 < end]
+def _covered(heard: Heard, begin: int, end: int) -> tuple[int, int] | None:
+    """Return the words whose middle lies between these letters, if few and of one phrase."""
+    inside = [n for n, middle in enumerate(_middles(heard)) if begin <= middle < end]
     if not inside or len(inside) > LONGEST_SPAN:
         return None
     first, stop = inside[0], inside[-1] + 1
