@@ -46,7 +46,8 @@ from .recordings import (
     save,
 )
 
-SEEDS = {"tuning": "tuning 1", "test": "test 1"}
+# A new test set for each rule: what was scored once has been seen.
+SEEDS = {"tuning": "tuning 1", "test": "test 2"}
 RECORDINGS = {"tuning": 5, "test": 6}
 SHARES = 6
 OTHERS = 1000
