@@ -97,10 +97,10 @@ SHORT_LIST = Limits(
 LONG_LIST = Limits(
     farthest=SAME_SOUND,
     thresholds={
-        TermClass.SHORT: 0.95,
-        TermClass.COMMON: 0.95,
-        TermClass.PHRASE: 0.93,
-        TermClass.PLAIN: 0.93,
+        TermClass.SHORT: 0.97,
+        TermClass.COMMON: 0.97,
+        TermClass.PHRASE: 0.96,
+        TermClass.PLAIN: 0.96,
     },
 )
 SHORT_LIST_TERMS = 100
