@@ -1,0 +1,47 @@
+"""Where Longscribe keeps what is its own and belongs to no job.
+
+`LONGSCRIBE_HOME` puts all of it into one folder. Without it the settings file lies
+where the system's programs keep theirs, and the environments where their data are:
+
+- Linux: `longscribe/` in `$XDG_CONFIG_HOME` (or `~/.config`), and in `$XDG_DATA_HOME` (or
+  `~/.local/share`);
+- macOS: `~/Library/Application Support/longscribe/` for both.
+
+A settings file in the current folder is not read on purpose: it names programs to be
+run, and recordings often lie in folders that came from elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+HOME = "LONGSCRIBE_HOME"
+CONFIG = "LONGSCRIBE_CONFIG"
+SETTINGS_FILE = "longscribe.toml"
+
+
+def settings_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where the settings file is, if there is one."""
+    named = environ.get(CONFIG)
+    if named:
+        return Path(named).expanduser()
+    return _folder(environ, "XDG_CONFIG_HOME", ".config") / SETTINGS_FILE
+
+
+def environments(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder that holds what `longscribe install` makes."""
+    return _folder(environ, "XDG_DATA_HOME", ".local/share") / "environments"
+
+
+def _folder(environ: Mapping[str, str], variable: str, default: str) -> Path:
+    home = environ.get(HOME)
+    if home:
+        return Path(home).expanduser().absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "longscribe"
+    # Its rules ask for a relative path in the variable to be ignored (XDG base directories).
+    base = Path(environ.get(variable, ""))
+    return (base if base.is_absolute() else Path.home() / default) / "longscribe"

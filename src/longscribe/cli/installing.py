@@ -1,0 +1,89 @@
+"""`longscribe install`: environments of their own for recognizers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from longscribe import wiring
+from longscribe.adapters.environments import places, recipes, registry
+from longscribe.adapters.environments.install import Order, install, log_tail, remove
+from longscribe.adapters.environments.settings_file import chosen_pythons
+from longscribe.errors import InstallError
+
+
+def install_engine(recognizer: str, python: str | None, overrides: tuple[str, ...]) -> None:
+    """Make an environment, saying what is being done.
+
+    Raises:
+        UsageError, InstallError, RecognizerError, WorkerStartError: it can't be made.
+    """
+    console = Console(soft_wrap=True)
+    recipes.engine_requirements(recognizer)  # refuses what it does not know
+    order = Order(
+        recognizer=recognizer,
+        factory=wiring.recognizer(recognizer).factory,
+        python=python,
+        overrides=overrides,
+    )
+    try:
+        made, trial = install(order, lambda line: console.print(escape(line), highlight=False))
+    except InstallError:
+        tail = log_tail(recognizer)
+        if tail:
+            Console(stderr=True, soft_wrap=True).print(f"[dim]{escape(tail)}[/dim]")
+        raise
+    console.print(
+        f"[bold]{recognizer}[/bold] works under {escape(str(made.python))} "
+        f"(Python {trial.python}, {_size(made.path) / 2**20:.0f} MB, "
+        f"made in {made.seconds:.0f} s, imported in {trial.seconds:.0f} s).",
+        highlight=False,
+    )
+    chosen = chosen_pythons().get(recognizer)
+    if chosen is not None:
+        console.print(
+            f"[yellow]But {escape(str(places.settings_file()))} names {escape(str(chosen))} "
+            f"for it, which goes before.[/yellow]"
+        )
+
+
+def list_environments() -> None:
+    """Print the Pythons that recognizers run under, if not this one."""
+    console = Console(soft_wrap=True, highlight=False)
+    chosen = chosen_pythons()
+    made = registry.all_installed()
+    for name, path in chosen.items():
+        whence = escape(str(places.settings_file()))
+        console.print(f"[bold]{escape(name)}[/bold]: {escape(str(path))} ({whence})")
+    for one in made:
+        state = f"{_size(one.path) / 2**20:.0f} MB" if one.python.exists() else "gone"
+        if one.recognizer in chosen:
+            state += ", not used"
+        console.print(
+            f"[bold]{escape(one.recognizer)}[/bold]: {escape(str(one.python))} "
+            f"(longscribe install, {state})"
+        )
+    if not chosen and not made:
+        console.print("No recognizer has a Python of its own.")
+
+
+def remove_environment(recognizer: str) -> None:
+    """Remove an environment.
+
+    Raises:
+        InstallError: there is none, or an install of it is at work.
+    """
+    if registry.installed(recognizer) is None and not registry.leftovers(recognizer):
+        raise InstallError(
+            f"There is no environment of {recognizer!r} in {places.environments()}.",
+            "See: longscribe install --list.",
+        )
+    remove(recognizer)
+    Console().print(f"The environment of {recognizer} is removed.", highlight=False)
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes of all files in a folder."""
+    return sum(file.lstat().st_size for file in folder.rglob("*") if not file.is_dir())
