@@ -1,0 +1,1 @@
+"""Devices: what there is, what it holds, and what a worker must be told of it at its start."""
