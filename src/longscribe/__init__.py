@@ -9,14 +9,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from longscribe.version import __version__
+
 if TYPE_CHECKING:
     from longscribe.adapters.glossary_files import load_glossary
     from longscribe.api import bias_report, events, resume, transcribe
     from longscribe.config import Options
     from longscribe.errors import LongscribeError
     from longscribe.types import Gap, Glossary, Segment, Span, Term, Transcript, Word
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "bias_report": "api",

@@ -28,6 +28,7 @@ from longscribe.core.bias.report import (
     named_terms,
     report_on,
 )
+from longscribe.core.choosing import AUTO
 from longscribe.core.keys import glossary_digest
 from longscribe.errors import (
     GlossaryError,
@@ -40,7 +41,7 @@ from longscribe.fingerprint import fingerprint_file
 from longscribe.job import Job
 from longscribe.job_events import JobEvent, RunFailed, RunInterrupted
 from longscribe.pipeline import run_job
-from longscribe.reading import latest_results, latest_run, open_journal
+from longscribe.reading import begun_recognizer, latest_results, latest_run, open_journal
 from longscribe.run_state import RunState
 from longscribe.types import Glossary, Term, Transcript
 
@@ -175,7 +176,9 @@ def _opened(
     media: Path, options: Options, extra_terms: Sequence[Term] | None
 ) -> Iterator[RunState]:
     """Check everything that can be checked at once, lock the job, and open its tools."""
+    options, chosen = _with_recognizer(media, options)
     entry = wiring.recognizer(options.recognizer)
+    python = wiring.worker_python(options)
     glossary = load_glossary(options.glossary)
     fingerprint = _fingerprint(media)
     if (learnt := wiring.learnt_file(options)) is not None:
@@ -185,12 +188,13 @@ def _opened(
     glossary = extended(glossary, extra_terms)
     settled = wiring.settled(options)
     model = entry.find_model(settled.model)
+    aligner = wiring.aligner(settled)
     files = wiring.outputs(media, options)
     folder = wiring.job_folder(media, options)
     job = Job(
         media=media,
         fingerprint=fingerprint,
-        model=model.identity,
+        model=model.identity if aligner is None else f"{model.identity} {aligner.identity}",
         model_path=model.path,
         options=settled,
         glossary=glossary,
@@ -198,7 +202,7 @@ def _opened(
         pronouncer=wiring.pronouncer(options) if _verifies(glossary, options) else "",
         reader=wiring.MEDIA_READER,
         detector=wiring.SPEECH_DETECTOR,
-        notices=wiring.notices(folder, options),
+        notices=(*chosen, *wiring.notices(folder, options, python)),
     )
     with folder.locked():
         files.check()
@@ -209,6 +213,15 @@ def _opened(
             tools.executor.close()
             with contextlib.suppress(LongscribeError):  # the cause is on its way already
                 tools.journal.close()
+
+
+def _with_recognizer(media: Path, options: Options) -> tuple[Options, tuple[str, ...]]:
+    """Return the options with the recognizer that `auto` is, and why it is that one."""
+    if options.recognizer != AUTO:
+        return options, ()
+    begun_with = begun_recognizer(wiring.job_folder(media, options).path, options.device)
+    choice = wiring.chosen_recognizer(options, begun_with)
+    return options.model_copy(update={"recognizer": choice.recognizer}), (choice.reason,)
 
 
 def _verifies(glossary: Glossary, options: Options) -> bool:

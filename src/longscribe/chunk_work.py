@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from longscribe.config import DecodeSettings
+from longscribe.config import AUTO, DecodeSettings
 from longscribe.core.bias.ranking import BiasPlan, of_language
 from longscribe.core.coverage import speech_extent
+from longscribe.core.devices import usable_format
+from longscribe.core.governor import batch_choice
 from longscribe.core.keys import glossary_digest, result_key
 from longscribe.core.ladder import (
     GIVE_UP,
@@ -29,6 +31,7 @@ from longscribe.job_events import (
     ChunkReused,
     GapDeclared,
     JobEvent,
+    WorkerReady,
 )
 from longscribe.ports import ChunkDone, ChunkFailed, DecodeTask
 from longscribe.types import Attempt, ChunkFailure, Gap
@@ -45,8 +48,31 @@ class ChunkWork:
     """Once it is known."""
     device: str = "cpu"
     """Where the workers really run, once one has said so."""
+    most_together: int | None = None
+    """Windows decoded together at most, once it is known what a worker can hold."""
     unwritten: bool = False
     """True when a chunk was settled since the outputs were written."""
+
+    def meet(self, ready: WorkerReady) -> tuple[str, ...]:
+        """Learn from a worker's start what it can do; return what the user should know of that."""
+        self.device = ready.device
+        if self.most_together is not None:
+            return ()
+        options = self.job.options
+        choice = batch_choice(
+            options.batch_size, options.beam_size, ready.memory, options.memory_settings
+        )
+        self.most_together = choice.windows
+        form = ""
+        if options.device == AUTO:
+            kind = ready.device.partition(":")[0]
+            form = usable_format(options.recognizer, kind, options.compute_type).reason
+        return tuple(filter(None, (choice.reason, form)))
+
+    def use_less(self, batch_size: int | None) -> None:
+        """Decode fewer windows together from now on; None changes nothing."""
+        if batch_size is not None:
+            self.most_together = min(batch_size, self.most_together or batch_size)
 
     def _settings(self) -> DecodeSettings:
         return replace(self.job.options.decode_settings, language=self.language)
@@ -119,10 +145,17 @@ class ChunkWork:
         )
 
     def _start_step(self, entry: ChunkEntry) -> Step:
-        """Return where a chunk, or a part of one, begins. A batch is no larger than it is."""
+        """Return where a chunk, or a part of one, begins.
+
+        A batch is no larger than it is, or than memory allows.
+        """
         step = entry.start or self._first_step()
-        fitting = min(step.effort.batch_size, max(1, len(entry.chunk.windows)))
+        fitting = min(self._fitting(step.effort.batch_size), max(1, len(entry.chunk.windows)))
         return replace(step, effort=replace(step.effort, batch_size=fitting))
+
+    def _fitting(self, batch_size: int) -> int:
+        """Return how many of so many windows memory allows to decode together."""
+        return min(batch_size, self.most_together or batch_size)
 
     def _first_step(self) -> Step:
         settings, engine = self.job.options.decode_settings, self.job.options.recognizer_settings
@@ -170,7 +203,10 @@ class ChunkWork:
             chunk=entry.chunk,
             biases=entry.biases,
             settings=replace(
-                self._settings(), batch_size=effort.batch_size, beam_size=effort.beam_size
+                self._settings(),
+                # The step may be older than what is known of memory.
+                batch_size=self._fitting(effort.batch_size),
+                beam_size=effort.beam_size,
             ),
             bias=self.job.bias_settings,
             glossary=glossary_digest(self.job.glossary),
@@ -191,6 +227,8 @@ class ChunkWork:
             key=entry.key,
             seconds=round(done.seconds, 3),
             peak_memory=done.peak_memory,
+            memory=done.memory,
+            most_memory=done.most_memory,
         )
         result = replace(done.result, remarks=self._remarks(entry))
         self.tools.journal.save_result(entry.key, result, event)

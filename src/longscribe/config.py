@@ -13,11 +13,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from longscribe.errors import UsageError
 from longscribe.languages import LANGUAGES
+from longscribe.sizes import parse_size
 from longscribe.types import SAMPLE_RATE, to_samples
 
 
@@ -110,6 +118,8 @@ class RecognizerSettings:
     compute_type: str
     cpu_threads: int
     """0 lets the engine choose."""
+    align_model: str = "auto"
+    """As `Options.align_model`. The default is for tasks that older journals hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +138,10 @@ class DecodeSettings:
     """Over 1 makes tokens that were written before less likely."""
     no_repeat_ngram: int
     """No run of this many tokens is written twice; 0 allows it."""
+    prompt_group: int | None = None
+    """Windows whose prompts are brought to one length; None: those decoded together. So a batch
+    that had to be made smaller gets the same prompts. The default is for tasks that older journals
+    hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +176,24 @@ class DeadlineSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MemorySettings:
+    """What a worker may hold. Amounts in bytes."""
+
+    limit: int | None
+    """By the user; None: none was named."""
+    guarded: bool
+    """Whether there is a limit by the device's own size where the user names none."""
+    growth: int | None
+    """Growth after which a worker is replaced; None: never for that."""
+    shared_by: int
+    """Workers that share a device."""
+    replaceable: bool
+    """Whether the end of a worker gives its memory back: not where it is a thread of ours."""
+    sample_every: float
+    """Seconds between two readings while a worker decodes; 0: only at batches and chunks."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RetrySettings:
     """How failed attempts are followed up."""
 
@@ -174,6 +206,10 @@ class RetrySettings:
 
 
 # --- what a user may say ---------------------------------------------------
+
+DEFAULT_BATCH = 8
+"""Windows decoded together where nobody says otherwise and memory allows."""
+OFF, AUTO = "off", "auto"
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -209,14 +245,15 @@ class Options(BaseSettings):
     # speech
     vad_threshold: float = Field(0.5, ge=0.05, lt=1)
     # recognizer
-    recognizer: str = "faster-whisper"
+    recognizer: str = "auto"
     model: str = Field("large-v3-turbo", min_length=1)
     device: str = "auto"
     compute_type: str = "default"
     cpu_threads: int = Field(0, ge=0)
+    align_model: str = Field("auto", min_length=1)
     language: str | None = None
     task: Task = Task.TRANSCRIBE
-    batch_size: int = Field(8, ge=1, le=256)
+    batch_size: int | None = Field(None, ge=1, le=256)
     beam_size: int = Field(5, ge=1, le=32)
     word_timestamps: bool = True
     # bias
@@ -237,6 +274,8 @@ class Options(BaseSettings):
         Isolation.ON,
         validation_alias=AliasChoices("LONGSCRIBE_ISOLATION", "ASR_USE_SUBPROCESS"),
     )
+    memory_limit: str = AUTO
+    recycle_after: str = "1GB"
     deadline: float = Field(60.0, gt=0, le=86400)
     max_attempts: int = Field(12, ge=1, le=100)
     retry_delay: float = Field(1.0, ge=0, le=60)
@@ -283,6 +322,20 @@ class Options(BaseSettings):
             raise ValueError(f"unknown device {value!r}; use auto, cpu, cuda, cuda:N or mps")
         return value
 
+    @field_validator("memory_limit", "recycle_after", mode="before")
+    @classmethod
+    def _amount(cls, value: Any, info: ValidationInfo) -> Any:
+        text = str(value).strip()
+        words = (AUTO, OFF) if info.field_name == "memory_limit" else (OFF,)
+        if text.lower() in words:
+            return text.lower()
+        try:
+            parse_size(text)
+        except ValueError as error:
+            option = str(info.field_name).replace("_", "-")
+            raise ValueError(f"--{option}: {error}, or {' or '.join(words)}") from None
+        return text
+
     @field_validator("output_format", mode="before")
     @classmethod
     def _formats(cls, value: Any) -> Any:
@@ -301,6 +354,14 @@ class Options(BaseSettings):
             raise ValueError(
                 f"bias stride {self.bias_stride:g} s is longer than the bias window "
                 f"{self.bias_window:g} s; parts of the media would have no window"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_limit_memory(self) -> Options:
+        if self.isolation is Isolation.OFF and self.memory_limit not in {AUTO, OFF}:
+            raise ValueError(
+                "--memory-limit needs workers that can be ended; leave out --isolation off"
             )
         return self
 
@@ -376,6 +437,7 @@ class Options(BaseSettings):
             device=self.device,
             compute_type=self.compute_type,
             cpu_threads=self.cpu_threads,
+            align_model=self.align_model,
         )
 
     @property
@@ -383,13 +445,14 @@ class Options(BaseSettings):
         return DecodeSettings(
             language=self.language,
             task=self.task,
-            batch_size=self.batch_size,
+            batch_size=self.batch_size or DEFAULT_BATCH,
             beam_size=self.beam_size,
             word_times=self.word_timestamps,
             initial_prompt=self.initial_prompt.strip(),
             prompt_tokens=self.prompt_tokens,
             repetition_penalty=1.0,
             no_repeat_ngram=0,
+            prompt_group=self.batch_size or DEFAULT_BATCH,
         )
 
     @property
@@ -401,6 +464,18 @@ class Options(BaseSettings):
             # A hang is noticed within three times the expected time, ticks included.
             factor=2.5,
             load=max(self.deadline, 900.0),
+        )
+
+    @property
+    def memory_settings(self) -> MemorySettings:
+        apart = self.isolation is Isolation.ON
+        return MemorySettings(
+            limit=None if self.memory_limit in {AUTO, OFF} else parse_size(self.memory_limit),
+            guarded=self.memory_limit != OFF,
+            growth=None if self.recycle_after == OFF else parse_size(self.recycle_after),
+            shared_by=self.workers or 1,
+            replaceable=apart,
+            sample_every=2.0 if apart else 0.0,
         )
 
     @property

@@ -8,6 +8,7 @@
     ├── ModelError          1    the model can't be found or loaded
     ├── RecognizerError     1    the engine is missing or can't do what was asked
     ├── WorkerStartError    1    a worker can't start; retrying would not help
+    ├── InstallError        1    an environment for a recognizer can't be made
     ├── JobError            1    the job folder can't be used
     │   ├── JobLockedError  1    another run holds it
     │   └── JournalError    1    its database is damaged or of another version
@@ -68,6 +69,10 @@ class RecognizerError(LongscribeError):
 
 class WorkerStartError(LongscribeError):
     slug = "worker-start"
+
+
+class InstallError(LongscribeError):
+    slug = "install"
 
 
 class JobError(LongscribeError):

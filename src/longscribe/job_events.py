@@ -1,7 +1,7 @@
 """Job events: what happened, in order.
 
 The journal is their home, and everything a person sees is derived from them.
-Two are `transient`: they report progress inside a step, reach listeners and
+Three are `transient`: they report progress inside a step, reach listeners and
 are not stored.
 """
 
@@ -17,6 +17,7 @@ from longscribe.types import (
     Gap,
     LanguageGuess,
     MediaInfo,
+    MemoryReading,
     Span,
     Term,
 )
@@ -94,6 +95,32 @@ class WorkerReady(_Event):
     device: str
     compute_type: str
     seconds: float
+    memory: MemoryReading | None = None
+    """With the model loaded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemorySampled(_Event):
+    """What a worker holds, every few seconds while it decodes."""
+
+    transient: ClassVar[bool] = True
+    type: Literal["memory_sampled"] = "memory_sampled"
+    worker: int
+    memory: MemoryReading
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryRelieved(_Event):
+    """A worker held too much, and something was done about it."""
+
+    type: Literal["memory_relieved"] = "memory_relieved"
+    worker: int
+    remedy: str
+    """`clean up`, `smaller batch`, `new worker`."""
+    reason: str
+    memory: MemoryReading
+    batch_size: int | None = None
+    """Windows decoded together from now on, at most; with `smaller batch` only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +177,10 @@ class ChunkFinished(_Event):
     """Time the decode took."""
     peak_memory: int
     """Peak resident memory of the worker so far, in bytes."""
+    memory: MemoryReading | None = None
+    """After the chunk, tidied up."""
+    most_memory: int = 0
+    """Bytes that counted against the limit at the highest, while it was decoded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +253,8 @@ JobEvent = (
     | AudioRead
     | MediaEnded
     | WorkerReady
+    | MemorySampled
+    | MemoryRelieved
     | LanguageDetected
     | ChunkPlanned
     | ChunkReused

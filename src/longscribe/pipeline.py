@@ -25,6 +25,8 @@ from longscribe.job_events import (
     MediaEnded,
     MediaOpened,
     MediaProblem,
+    MemoryRelieved,
+    MemorySampled,
     RunFinished,
     TermsLearnt,
     WorkerReady,
@@ -58,7 +60,7 @@ def run_job(run: RunState) -> Iterator[JobEvent]:
         run.allow_reading()
         yield from _dispatch(run)
         for report in run.tools.executor.reports():
-            run.note_progress()
+            run.note_progress(report)
             yield from _take(run, report)
         run.check_progress()
         if run.should_write:
@@ -106,12 +108,12 @@ def _take(run: RunState, report: Report) -> Iterator[JobEvent]:
         case LanguageFailed():
             yield run.language_failed(report.failure)
         case ChunkDone():
-            yield run.chunks.finish(report)
+            yield from run.finish_chunk(report)
         case ChunkFailed():
             yield from run.chunks.fail(report)
-        case MediaProblem() | WorkerReady() | BatchDecoded():
-            run.note(report)
+        case MediaProblem() | WorkerReady() | MemorySampled() | MemoryRelieved() | BatchDecoded():
             yield journal.record(report)
+            yield from run.note(report)
 
 
 def _settle(run: RunState) -> Iterator[JobEvent]:

@@ -27,6 +27,8 @@ from longscribe.job_events import (
     MediaEnded,
     MediaOpened,
     MediaProblem,
+    MemoryRelieved,
+    MemorySampled,
     WorkerReady,
 )
 from longscribe.types import (
@@ -38,6 +40,7 @@ from longscribe.types import (
     Gap,
     LanguageGuess,
     MediaInfo,
+    MemoryReading,
     Recording,
     Segment,
     Window,
@@ -212,6 +215,40 @@ class LanguageToolsFactory(Protocol):
         ...
 
 
+class WorkerMemory(Protocol):
+    """What a worker's process and its device hold. Lives in a worker process."""
+
+    def settle(self, device: str) -> None:
+        """Take note of where the recognizer works, now that it is loaded."""
+        ...
+
+    def read(self) -> MemoryReading:
+        """Return what is held now. Safe from any thread, also while others decode."""
+        ...
+
+    def count_anew(self) -> None:
+        """Forget the peak so far."""
+        ...
+
+    def release(self) -> None:
+        """Give back, after a batch, what is kept for reuse where that harms others."""
+        ...
+
+    def clean_up(self) -> None:
+        """Give back all that nobody needs; it may take a moment."""
+        ...
+
+    def limit(self, held: int) -> None:
+        """Tell the engine to make do with so many bytes, where it can be told."""
+        ...
+
+
+class WorkerMemoryFactory(Protocol):
+    """Found by name in `wiring.py`, called in the worker process before a model is loaded."""
+
+    def __call__(self) -> WorkerMemory: ...
+
+
 class RecognizerFactory(Protocol):
     """Loads a recognizer. Found by name in `wiring.py`, called in the worker process."""
 
@@ -289,6 +326,10 @@ class ChunkDone:
     result: ChunkResult
     seconds: float
     peak_memory: int
+    memory: MemoryReading | None
+    """After the chunk, tidied up."""
+    most_memory: int
+    """Bytes needed at the highest while it was decoded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,6 +356,8 @@ Report = (
     | WorkerReady
     | LanguageDetected
     | LanguageFailed
+    | MemorySampled
+    | MemoryRelieved
     | BatchDecoded
     | ChunkDone
     | ChunkFailed

@@ -26,6 +26,7 @@ from longscribe.core.stitching import stitch
 from longscribe.errors import JobError
 from longscribe.job_events import (
     AttemptFailed,
+    AttemptStarted,
     ChunkFinished,
     ChunkPlanned,
     ChunkReused,
@@ -35,14 +36,16 @@ from longscribe.job_events import (
     MediaEnded,
     MediaOpened,
     MediaProblem,
+    MemoryRelieved,
     OutputsWritten,
     RunFailed,
     RunFinished,
     RunInterrupted,
     RunStarted,
+    WorkerReady,
 )
 from longscribe.ports import DecodeTask
-from longscribe.types import ChunkResult, Gap, Span, WindowResult
+from longscribe.types import ChunkResult, Gap, MemoryReading, Span, WindowResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +109,20 @@ def latest_run(job: Path) -> tuple[RunStarted, Options]:
     if not starts:
         raise _never_started(job)
     return starts[-1], _options(starts[-1], job)
+
+
+def begun_recognizer(job: Path, device: str) -> str | None:
+    """Return the recognizer of a job's latest run with this `--device`.
+
+    None where there is none, or no journal that can be read: the run itself then says why.
+    """
+    try:
+        with open_journal(job) as journal:
+            starts = [event for _, event in journal.events() if isinstance(event, RunStarted)]
+    except JobError:
+        return None
+    same = [start for start in starts if json.loads(start.settings).get("device") == device]
+    return same[-1].recognizer if same else None
 
 
 def _never_started(job: Path) -> JobError:
@@ -175,6 +192,15 @@ def latest_results(journal: JournalReader, job: Path) -> LatestResults:
 CUT_SHORT = "cut short; run the same command again to go on"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """What a worker holds, as far as the journal knows."""
+
+    now: MemoryReading
+    most: int
+    """Bytes needed at the highest while it decoded a chunk; 0 before the first."""
+
+
 @dataclass(kw_only=True)
 class JobSummary:
     """How a job stands, added up from its events."""
@@ -194,10 +220,16 @@ class JobSummary:
     """Samples decoded by workers, over all runs."""
     decode_seconds: float = 0.0
     peak_memory: int = 0
+    holdings: dict[int, Holding] = field(default_factory=dict)
+    """Worker → what it holds, in the latest run."""
+    reliefs: list[MemoryRelieved] = field(default_factory=list)
+    """What was done about memory in the latest run."""
     failures: list[AttemptFailed] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     problems: list[tuple[int, str]] = field(default_factory=list)
     files: tuple[str, ...] = ()
+    _worker_of: dict[int, int] = field(default_factory=dict)
+    """Chunk → the worker that decodes it."""
 
     @property
     def settled(self) -> int:
@@ -216,6 +248,7 @@ class JobSummary:
                 self.media, self.model = event.media, event.model
                 self.recognizer, self.state = event.recognizer, CUT_SHORT
                 self.spans, self.covered, self.gaps, self.problems = {}, {}, [], []
+                self.holdings, self.reliefs, self._worker_of = {}, [], {}
             case RunFinished():
                 self.state = "complete, with gaps" if event.gaps else "complete"
                 self.duration, self.read_to_end = event.duration, True
@@ -229,6 +262,7 @@ class JobSummary:
                 self.files = event.files
             case _:
                 self._add_media(event)
+                self._add_memory(event)
                 self._add_chunk(event)
 
     def _add_media(self, event: JobEvent) -> None:
@@ -239,6 +273,23 @@ class JobSummary:
                 self.duration, self.read_to_end = event.duration, True
             case MediaProblem():
                 self.problems.append((event.at, event.message))
+            case _:
+                pass
+
+    def _add_memory(self, event: JobEvent) -> None:
+        match event:
+            case WorkerReady(memory=reading) if reading is not None:
+                most = self.holdings[event.worker].most if event.worker in self.holdings else 0
+                self.holdings[event.worker] = Holding(now=reading, most=most)
+            case AttemptStarted():
+                self._worker_of[event.attempt.chunk_id] = event.worker
+            case ChunkFinished(memory=reading) if reading is not None:
+                worker = self._worker_of.get(event.chunk_id, 0)
+                before = self.holdings.get(worker)
+                most = max(event.most_memory, before.most if before else 0)
+                self.holdings[worker] = Holding(now=reading, most=most)
+            case MemoryRelieved():
+                self.reliefs.append(event)
             case _:
                 pass
 

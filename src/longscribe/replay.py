@@ -34,8 +34,9 @@ class Replay:
 def replay(job: Path, label: str) -> Replay:
     """Decode the chunk `label` again as at its latest attempt, in this very process.
 
-    A crash is a crash of this process, and a debugger sees everything. Nothing is
-    written to the job. If its audio is no longer there, the media is read again.
+    A crash is a crash of this process, and a debugger sees everything; but a recognizer
+    with a Python of its own runs in a child, as in the job. Nothing is written to the job.
+    If its audio is no longer there, the media is read again.
 
     Raises:
         JobError: there is no such job, or the media has gone.

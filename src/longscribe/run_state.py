@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from longscribe.chunk_work import ChunkWork
+from longscribe.core.aligned_words import not_aligned
 from longscribe.core.coverage import audio_extent
 from longscribe.core.endings import missing_tail
 from longscribe.core.keys import glossary_digest, language_key, plan_key
@@ -24,16 +25,20 @@ from longscribe.job_events import (
     BatchDecoded,
     JobEvent,
     MediaProblem,
+    MemoryRelieved,
+    MemorySampled,
     Notice,
     OutputsWritten,
     RunStarted,
     WorkerReady,
 )
 from longscribe.ports import (
+    ChunkDone,
     FramesHeard,
     LanguageTask,
     PlannedChunk,
     ReadTask,
+    Report,
 )
 from longscribe.types import (
     Chunk,
@@ -64,6 +69,7 @@ class RunState:
     _language_asked: bool = False
     _language_failures: int = 0
     _reader_deaths: int = 0
+    _told_not_aligned: bool = False
     _heard: int = 0
     _allowed: int | None = 0
     _announced: int = 0
@@ -273,12 +279,26 @@ class RunState:
             self._end_plan(max(self._heard, planned), reason)
         return event
 
-    def note(self, event: JobEvent) -> None:
-        """Learn from an event that asks for nothing."""
+    def note(self, event: JobEvent) -> Iterator[JobEvent]:
+        """Learn from an event that asks for nothing; yield what the user should know of it."""
         if isinstance(event, WorkerReady):
-            self.chunks.device = event.device
+            for told in self.chunks.meet(event):
+                yield self.tools.journal.record(Notice(message=told))
+        elif isinstance(event, MemoryRelieved):
+            self.chunks.use_less(event.batch_size)
         elif isinstance(event, BatchDecoded):
             self._progressed.add(str(event.chunk_id))
+
+    def finish_chunk(self, done: ChunkDone) -> Iterator[JobEvent]:
+        """Store a result; say, once a run, if the recognizer could not align its words.
+
+        The text is whole, so it is no failure; but whoever chose it for its times should know.
+        """
+        yield self.chunks.finish(done)
+        told = None if self._told_not_aligned else not_aligned(done.result)
+        if told is not None:
+            self._told_not_aligned = True
+            yield self.tools.journal.record(Notice(message=f"{told[:1].upper()}{told[1:]}."))
 
     # --- language ---
 
@@ -322,8 +342,10 @@ class RunState:
         ready = bool(self.ledger.in_state(ChunkState.READY))
         return reading or self.must_tell_language or ready
 
-    def note_progress(self) -> None:
-        self._progress = self.tools.executor.watched
+    def note_progress(self, report: Report) -> None:
+        """Note that something has moved; that memory was read is no such thing."""
+        if not isinstance(report, MemorySampled):
+            self._progress = self.tools.executor.watched
 
     def check_progress(self) -> None:
         """End a run in which nothing has moved for very long.

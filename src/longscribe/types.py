@@ -393,3 +393,69 @@ class Cue:
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
+
+
+# --- devices ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """Something that a model can run on."""
+
+    name: str
+    """As `--device` takes it: `cpu`, `cuda:0`, `mps`."""
+    model: str
+    """What its maker calls it."""
+    memory: int
+    """Bytes that it may hold in all."""
+    free: int
+    """Bytes of these that nobody holds now."""
+    unified: bool
+    """Whether this is the machine's own memory, which everything else needs too."""
+
+    @property
+    def kind(self) -> str:
+        """The name without its number."""
+        return self.name.partition(":")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryReading:
+    """What a worker holds, in bytes, at one moment."""
+
+    device: str
+    """Where its model is."""
+    resident: int
+    """Of the process, in the machine's memory (RSS); parts may be shared with others."""
+    private: int
+    """Of the process alone: what its end would give back (USS; on macOS its footprint)."""
+    system_free: int
+    """That can still be had of the machine's memory."""
+    allocated: int = 0
+    """In use on the GPU, as the engine counts it; 0 where the model runs on the CPU."""
+    reserved: int = 0
+    """The same and what is kept for reuse: what the driver gave to this process."""
+    peak: int = 0
+    """Most that was ever allocated since this was last asked to be counted anew."""
+    device_memory: int | None = None
+    """That the device may hold in all; None where nobody tells."""
+    device_free: int | None = None
+    """That nobody holds of it."""
+
+    @property
+    def held(self) -> int:
+        """What counts against a limit: on a GPU with its own memory that, else the machine's."""
+        if self.device.startswith("cuda"):
+            return self.reserved
+        # On a Mac the footprint holds the GPU's part as well, if the system counts it there.
+        return max(self.private, self.reserved)
+
+    @property
+    def kept(self) -> int:
+        """What is held for reuse only; a clean-up gives it back."""
+        return max(0, self.reserved - self.allocated)
+
+    @property
+    def needed(self) -> int:
+        """What is held and no clean-up would give back."""
+        return max(0, self.held - self.kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -9,25 +10,49 @@ from pathlib import Path
 
 import psutil
 
-from longscribe.adapters.executors.child import ChildProcess
-from longscribe.adapters.executors.supervisor import StartChild, Supervisor, WorkerRecipe
+from longscribe.adapters.devices.detection import devices
+from longscribe.adapters.devices.environment import worker_environment
+from longscribe.adapters.environments.registry import WorkerPython, python_for
+from longscribe.adapters.executors.child import Child, ChildProcess, Inbox
+from longscribe.adapters.executors.supervisor import (
+    RECOGNIZER_MODULE,
+    StartChild,
+    Supervisor,
+    WorkerRecipe,
+)
 from longscribe.adapters.executors.thread import ChildThread
 from longscribe.adapters.journal.folder import JobFolder
 from longscribe.adapters.journal.sqlite import SqliteJournal
 from longscribe.adapters.language.tools import pronouncer_here
 from longscribe.adapters.learnt_file import LearntFile
+from longscribe.adapters.recognizers.catalog import CATALOG
+from longscribe.adapters.recognizers.ct2_models import find_ct2_model
 from longscribe.adapters.recognizers.ggml_models import find_ggml_model
 from longscribe.adapters.recognizers.mlx_models import find_mlx_model
-from longscribe.adapters.recognizers.models import FoundModel, find_ct2_model, take_as_given
+from longscribe.adapters.recognizers.models import FoundModel, take_as_given
 from longscribe.adapters.recognizers.pocketsphinx_models import find_sphinx_model
 from longscribe.adapters.recognizers.transformers_models import find_transformers_model
+from longscribe.adapters.recognizers.whisperx_models import (
+    FoundAligner,
+    find_aligner,
+    local_aligner,
+)
 from longscribe.adapters.writers.json_writer import JsonWriter
 from longscribe.adapters.writers.outputs import OutputFiles
 from longscribe.adapters.writers.srt import SrtWriter
 from longscribe.adapters.writers.tsv import TsvWriter
 from longscribe.adapters.writers.txt import TxtWriter
 from longscribe.adapters.writers.vtt import VttWriter
-from longscribe.config import BiasMode, Isolation, Options, OutputFormat, RecognizerSettings
+from longscribe.config import (
+    BiasMode,
+    Isolation,
+    MemorySettings,
+    Options,
+    OutputFormat,
+    RecognizerSettings,
+    Task,
+)
+from longscribe.core.choosing import Asked, Choice, EngineState, choose_recognizer
 from longscribe.core.crew import default_workers, threads_each
 from longscribe.core.refusals import demands
 from longscribe.errors import UsageError
@@ -41,6 +66,7 @@ RECOGNIZER_GROUP = "longscribe.recognizers"
 MEDIA_READER = "longscribe.adapters.media.pyav:open_media"
 SPEECH_DETECTOR = "longscribe.adapters.vad.silero:SileroDetector"
 LANGUAGE_TOOLS = "longscribe.adapters.language.tools:load"
+MEMORY_READER = "longscribe.adapters.devices.memory:open_memory"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +75,8 @@ class RecognizerEntry:
 
     factory: str
     find_model: Callable[[str], FoundModel]
+    find_aligner: Callable[[str], FoundAligner] | None = None
+    """How its alignment models are found, if it has any."""
 
 
 RECOGNIZERS: dict[str, RecognizerEntry] = {
@@ -67,6 +95,11 @@ RECOGNIZERS: dict[str, RecognizerEntry] = {
     ),
     "whisper.cpp": RecognizerEntry(
         factory="longscribe.adapters.recognizers.whisper_cpp:load", find_model=find_ggml_model
+    ),
+    "whisperx": RecognizerEntry(
+        factory="longscribe.adapters.recognizers.whisperx:load",
+        find_model=find_ct2_model,
+        find_aligner=find_aligner,
     ),
 }
 
@@ -93,6 +126,73 @@ def recognizer(name: str) -> RecognizerEntry:
         known = ", ".join([*RECOGNIZERS, *plugins])
         raise UsageError(f"Unknown recognizer {name!r}.", f"Known: {known}.")
     return RecognizerEntry(factory=factory, find_model=take_as_given)
+
+
+def chosen_recognizer(options: Options, begun_with: str | None) -> Choice:
+    """Return what `--recognizer auto` is here, without importing any.
+
+    Args:
+        options: of the job.
+        begun_with: the recognizer that the job was begun with on the same device, if it was.
+
+    Raises:
+        RecognizerError: none is installed that can do the job.
+    """
+    engines = [
+        EngineState(
+            name=kind.name,
+            installed=(installed := kind.installed),
+            reads_model=installed and kind.reads(options.model),
+        )
+        for kind in CATALOG.values()
+    ]
+    asked = Asked(
+        device=options.device,
+        language=options.language,
+        translate=options.task is Task.TRANSLATE,
+    )
+    return choose_recognizer(asked, device_kinds(), engines, begun_with)
+
+
+def device_kinds() -> tuple[str, ...]:
+    """Return the kinds of the devices that are here, the best first."""
+    return tuple(dict.fromkeys(device.kind for device in devices()))
+
+
+def worker_python(options: Options) -> WorkerPython | None:
+    """Return the Python of its own that the recognizer runs under; None: ours.
+
+    Raises:
+        UsageError: the settings file is wrong, or isolation is off.
+        RecognizerError: its environment has gone.
+    """
+    python = python_for(options.recognizer)
+    if python is not None and options.isolation is Isolation.OFF:
+        raise UsageError(
+            f"--isolation off keeps everything in one process, but the recognizer "
+            f"{options.recognizer!r} runs under a Python of its own, {python.path} "
+            f"({python.source}).",
+            "Leave out --isolation off.",
+        )
+    return python
+
+
+def aligner(options: Options) -> FoundAligner | None:
+    """Return the alignment model; None for recognizers that have none.
+
+    Raises:
+        UsageError: one is named for a recognizer that has none.
+        ModelError: it is no alignment model.
+    """
+    find = recognizer(options.recognizer).find_aligner
+    if find is not None:
+        return find(options.align_model)
+    if options.align_model != Options.model_fields["align_model"].default:
+        raise UsageError(
+            f"The recognizer {options.recognizer!r} has no alignment model.",
+            "Leave out --align-model, or use --recognizer whisperx.",
+        )
+    return None
 
 
 def pronouncer(options: Options) -> str:
@@ -138,25 +238,32 @@ def settled(options: Options) -> Options:
         if (path := getattr(options, name)) is not None
     }
     model = Path(options.model).expanduser()
+    aligner_path = local_aligner(options.align_model)
     return options.model_copy(
         update={
             **paths,
             "output_dir": output_dir(options).absolute(),
             "model": str(model.absolute()) if model.exists() else options.model,
+            "align_model": options.align_model if aligner_path is None else str(aligner_path),
             "workers": workers,
             "cpu_threads": threads,
         }
     )
 
 
-def notices(folder: JobFolder, options: Options) -> tuple[str, ...]:
+def notices(folder: JobFolder, options: Options, python: WorkerPython | None) -> tuple[str, ...]:
     """Return what the user should know about how this run is done."""
     found = []
+    if python is not None:
+        found.append(
+            f"The recognizer {options.recognizer} runs under {python.path} ({python.source})."
+        )
     if options.isolation is Isolation.OFF:
         found.append(
             "Isolation is off: a crash of native code ends the program, a hang can't be ended, "
             "and memory is not given back. What is finished is safe all the same."
         )
+    found += worker_environment(os.environ).notices
     if folder.on_network is not None:
         found.append(
             f"The job folder lies on a network file system ({folder.on_network}); its locks and "
@@ -174,28 +281,53 @@ class Engine:
     glossary: Glossary
 
 
+@dataclass(frozen=True, kw_only=True)
+class UnderOtherPython:
+    """Starts children as processes, those that decode under another Python."""
+
+    python: Path
+
+    def __call__(self, module: str, inbox: Inbox, log: Path) -> Child:
+        own = self.python if module == RECOGNIZER_MODULE else None
+        return ChildProcess(module, inbox, log, own)
+
+
 def supervisor(
     options: Options, engine: Engine, start_child: StartChild, spool: Path, dumps: Path
 ) -> Supervisor:
-    """Return a supervisor whose workers load `engine`."""
+    """Return a supervisor whose workers load `engine`.
+
+    Where the recognizer has a Python of its own, workers are processes whatever `start_child` is.
+    """
     entry = recognizer(options.recognizer)
     settings = options.decode_settings
+    python = python_for(options.recognizer)
     return Supervisor(
-        start_child=start_child,
+        start_child=start_child if python is None else UnderOtherPython(python=python.path),
         recipe=WorkerRecipe(
             factory=entry.factory,
+            python="" if python is None else f"{python.path} ({python.source})",
             settings=engine.settings,
             model_path=str(engine.model),
             demands=demands(settings, options.bias if engine.glossary.terms else BiasMode.OFF),
             language=settings.language,
             glossary=engine.glossary,
             language_tools=LANGUAGE_TOOLS,
+            memory_reader=MEMORY_READER,
+            memory=_memory_settings(options, start_child),
         ),
         workers=options.workers or 1,
         spool=spool,
         dumps=dumps,
         deadlines=options.deadline_settings,
     )
+
+
+def _memory_settings(options: Options, start_child: StartChild) -> MemorySettings:
+    """Return what a worker may hold; where it is a thread of ours, as with isolation off."""
+    if start_child is ChildThread:
+        options = options.model_copy(update={"isolation": Isolation.OFF})
+    return options.memory_settings
 
 
 def tools(job: Job, folder: JobFolder, files: OutputFiles) -> Tools:

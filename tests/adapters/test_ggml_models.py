@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from longscribe.adapters.recognizers.ggml_file import (
 )
 from longscribe.adapters.recognizers.ggml_models import find_ggml_model
 from longscribe.errors import ModelError, UsageError
+from tests.hub import cached
 
 WORDS = [b"a", b" the", b"\x00", b"", "é".encode()]
 TENSORS = 11 + 15 + 24  # of one layer each
@@ -151,51 +153,61 @@ def test_the_names_are_those_of_pywhispercpp() -> None:
 
 
 class Hub:
-    """Stands for `huggingface_hub.hf_hub_download`."""
+    """Stands for `huggingface_hub.hf_hub_download`: puts a model into the cache, or fails."""
 
-    def __init__(self, cached: Path | None, remote: Path | Exception) -> None:
-        self.cached, self.remote = cached, remote
-        self.asked: list[tuple[str, str, bool]] = []
+    def __init__(self, base: Path) -> None:
+        self.cache = base / "cache"
+        self.trouble: Exception | None = None
+        self.gives = base / "ggml-tiny.bin"
+        self.asked: list[tuple[str, bool]] = []
 
-    def __call__(self, repository: str, file: str, *, local_files_only: bool = False) -> str:
-        self.asked.append((repository, file, local_files_only))
-        found = self.cached if local_files_only else self.remote
-        if found is None:
-            raise FileNotFoundError("not in the cache")
-        if isinstance(found, Exception):
-            raise found
-        return str(found)
+    def file(self, name: str) -> Path:
+        return cached(self.cache, ggml_models.REPOSITORY) / name
+
+    def __call__(
+        self,
+        repository: str,
+        file: str,
+        *,
+        cache_dir: Path,
+        local_dir: Path | None,
+        force_download: bool,
+    ) -> str:
+        assert (repository, cache_dir, local_dir) == (ggml_models.REPOSITORY, self.cache, None)
+        self.asked.append((file, force_download))
+        if self.trouble is not None:
+            raise self.trouble
+        if force_download or not self.file(file).exists():
+            shutil.copy(self.gives, self.file(file))
+        return str(self.file(file))
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> type[Hub]:
+def hub(model: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     package = pytest.importorskip("huggingface_hub")
-
-    class Installed(Hub):
-        def __init__(self, cached: Path | None, remote: Path | Exception) -> None:
-            super().__init__(cached, remote)
-            monkeypatch.setattr(package, "hf_hub_download", self)
-
-    return Installed
+    hub = Hub(model.parent)
+    monkeypatch.setattr(package, "hf_hub_download", hub)
+    monkeypatch.setenv("HF_HUB_CACHE", str(hub.cache))
+    return hub
 
 
-def test_a_cached_model_needs_no_network(model: Path, hub: type[Hub]) -> None:
-    asked = hub(model, AssertionError("the network was asked")).asked
-    assert find_ggml_model("turbo").path == model
-    assert asked == [("ggerganov/whisper.cpp", "ggml-large-v3-turbo.bin", True)]
+def test_a_name_is_fetched_once(hub: Hub) -> None:
+    for name in ("turbo", "large-v3-turbo"):
+        assert find_ggml_model(name).path == hub.file("ggml-large-v3-turbo.bin")
+    assert hub.asked == [("ggml-large-v3-turbo.bin", False)]
+    find_ggml_model("base.en-q5_1")
+    assert hub.asked[1:] == [("ggml-base.en-q5_1.bin", False)]
 
 
-def test_what_is_not_cached_is_fetched(model: Path, hub: type[Hub]) -> None:
-    asked = hub(None, model).asked
-    assert find_ggml_model("base.en-q5_1").path == model
-    assert [(file, local) for _, file, local in asked] == [
-        ("ggml-base.en-q5_1.bin", True),
-        ("ggml-base.en-q5_1.bin", False),
-    ]
+def test_a_cached_file_that_was_cut_short_is_fetched_again(hub: Hub) -> None:
+    whole = hub.gives.read_bytes()
+    hub.file("ggml-tiny.bin").write_bytes(whole[:-100])
+    assert find_ggml_model("tiny").path.read_bytes() == whole
+    assert hub.asked == [("ggml-tiny.bin", False), ("ggml-tiny.bin", True)]
 
 
-def test_what_can_not_be_fetched_is_one_line_that_says_what_to_do(hub: type[Hub]) -> None:
-    hub(None, OSError("no route to host\nand more"))
+def test_what_can_not_be_fetched_is_one_line_that_says_what_to_do(hub: Hub) -> None:
+    hub.trouble = OSError("no route to host\nand more")
     with pytest.raises(ModelError) as caught:
         find_ggml_model("tiny")
     said = str(caught.value)
@@ -203,8 +215,7 @@ def test_what_can_not_be_fetched_is_one_line_that_says_what_to_do(hub: type[Hub]
     assert "hf download ggerganov/whisper.cpp ggml-tiny.bin" in said
 
 
-def test_a_half_fetched_model_is_noticed(model: Path, hub: type[Hub]) -> None:
-    model.write_bytes(model.read_bytes()[:-100])
-    hub(model, model)
+def test_a_half_fetched_model_is_noticed(hub: Hub) -> None:
+    hub.gives.write_bytes(hub.gives.read_bytes()[:-100])
     with pytest.raises(ModelError, match="not complete"):
         find_ggml_model("tiny")

@@ -16,11 +16,12 @@ pytest.importorskip("safetensors")
 
 from safetensors.numpy import save_file
 
-from longscribe.adapters.recognizers import mlx_models, models, transformers_models
+from longscribe.adapters.recognizers import ct2_models, mlx_models, transformers_models
 from longscribe.adapters.recognizers.mlx_models import find_mlx_model
 from longscribe.adapters.recognizers.models import FoundModel
 from longscribe.adapters.recognizers.transformers_models import find_transformers_model
 from longscribe.errors import ModelError, UsageError
+from tests.hub import cached
 
 TENSORS = {"a": np.arange(2000, dtype=np.float32), "b": np.ones((3, 4), dtype=np.float16)}
 
@@ -63,7 +64,7 @@ def folder(kind: Kind, tmp_path: Path) -> Path:
 
 
 def fill(folder: Path, kind: Kind) -> Path:
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in kind.required:
         (folder / name).write_text(name)
     save_file(TENSORS, folder / kind.weights)
@@ -160,8 +161,8 @@ def test_what_is_no_folder_is_refused(kind: Kind, folder: Path) -> None:
 
 
 def test_names_are_those_of_faster_whisper() -> None:
-    assert set(transformers_models.REPOSITORIES) == set(models.REPOSITORIES)
-    assert set(mlx_models.REPOSITORIES) < set(models.REPOSITORIES), "not all were converted"
+    assert set(transformers_models.REPOSITORIES) == set(ct2_models.REPOSITORIES)
+    assert set(mlx_models.REPOSITORIES) < set(ct2_models.REPOSITORIES), "not all were converted"
     for repositories in (mlx_models.REPOSITORIES, transformers_models.REPOSITORIES):
         assert repositories["turbo"] == repositories["large-v3-turbo"]
         assert repositories["large"] == repositories["large-v3"]
@@ -174,51 +175,58 @@ def test_an_unknown_name_is_answered_with_the_nearest(kind: Kind) -> None:
 
 
 class Hub:
-    """A hub that keeps `repository` in `cache`, as far as it was fetched."""
+    """A hub that fills the cache with what `kind` needs; stands for the client's download."""
 
     def __init__(self, kind: Kind, base: Path) -> None:
         self.kind, self.cache = kind, base / "cache"
         self.calls: list[bool] = []
         self.online = True
 
+    @property
+    def folder(self) -> Path:
+        return cached(self.cache, self.kind.repository)
+
     def snapshot_download(
-        self, repository: str, *, allow_patterns: list[str], local_files_only: bool = False
+        self,
+        repository: str,
+        *,
+        allow_patterns: list[str],
+        cache_dir: Path,
+        local_dir: Path | None,
+        force_download: bool,
     ) -> str:
-        assert repository == self.kind.repository
+        assert (repository, cache_dir, local_dir) == (self.kind.repository, self.cache, None)
         assert {*self.kind.required, self.kind.weights} <= set(allow_patterns)
-        self.calls.append(local_files_only)
-        if not local_files_only:
-            if not self.online:
-                raise ConnectionError("no network\nat all")
-            shutil.rmtree(self.cache, ignore_errors=True)
-            fill(self.cache, self.kind)
-        if not self.cache.is_dir():
-            raise huggingface_hub.errors.LocalEntryNotFoundError("not in the cache")
-        return str(self.cache)
+        self.calls.append(force_download)
+        if not self.online:
+            raise ConnectionError("no network\nat all")
+        if force_download or not (self.folder / self.kind.weights).exists():
+            fill(cached(self.cache, self.kind.repository, remove=True), self.kind)
+        return str(self.folder)
 
 
 @pytest.fixture
 def hub(kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     hub = Hub(kind, tmp_path)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", hub.snapshot_download)
+    monkeypatch.setenv("HF_HUB_CACHE", str(hub.cache))
     return hub
 
 
 def test_a_name_is_fetched_once(kind: Kind, hub: Hub) -> None:
-    assert kind.find("small").path == hub.cache
-    assert kind.find("small").path == hub.cache
-    assert kind.find(kind.repository).path == hub.cache
-    assert hub.calls == [True, False, True, True]
+    for name in ("small", "small", kind.repository):
+        assert kind.find(name).path == hub.folder
+    assert hub.calls == [False]
 
 
 def test_a_cached_download_that_was_cut_short_is_fetched_again(kind: Kind, hub: Hub) -> None:
-    fill(hub.cache, kind)
-    cut(hub.cache / kind.weights, 50)
-    assert kind.find("small").path == hub.cache
-    assert hub.calls == [True, False]
-    (hub.cache / kind.weights).unlink()
+    fill(hub.folder, kind)
+    (hub.folder / kind.weights).unlink()
+    assert kind.find("small").path == hub.folder
+    assert hub.calls == [False]
+    cut(hub.folder / kind.weights, 50)
     kind.find("small")
-    assert hub.calls == [True, False, True, False]
+    assert hub.calls == [False, False, True], "the client does not look into what it has"
 
 
 def test_without_a_network_the_way_around_is_told(kind: Kind, hub: Hub) -> None:
@@ -226,8 +234,8 @@ def test_without_a_network_the_way_around_is_told(kind: Kind, hub: Hub) -> None:
     with pytest.raises(ModelError, match=r"no network\)") as caught:
         kind.find("small")
     assert f"hf download {kind.repository}" in str(caught.value)
-    fill(hub.cache, kind)
-    cut(hub.cache / kind.weights, 50)
+    fill(hub.folder, kind)
+    cut(hub.folder / kind.weights, 50)
     with pytest.raises(ModelError, match="can't give it"):
         kind.find("small")
 

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import huggingface_hub
 import pytest
 
-from longscribe.adapters.recognizers import models
-from longscribe.adapters.recognizers.models import REQUIRED, find_ct2_model, take_as_given
+from longscribe.adapters.recognizers.ct2_models import (
+    REPOSITORIES,
+    REQUIRED,
+    WEIGHTS,
+    broken_ct2_weights,
+    find_ct2_model,
+)
+from longscribe.adapters.recognizers.models import take_as_given
 from longscribe.errors import ModelError, UsageError
+from tests.e2e.support import MODEL
+from tests.hub import cached, ct2_weights
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """What looks like a model."""
-    folder = tmp_path / "model"
-    folder.mkdir()
+    return fill(tmp_path / "model")
+
+
+def fill(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
     for name in (*REQUIRED, "vocabulary.json", "preprocessor_config.json"):
         (folder / name).write_text(name)
+    (folder / WEIGHTS).write_bytes(ct2_weights())
     return folder
 
 
@@ -48,7 +61,7 @@ def test_the_same_files_are_the_same_model_wherever_they_lie(folder: Path, tmp_p
 @pytest.mark.parametrize("name", [*REQUIRED, "vocabulary.json", "preprocessor_config.json"])
 def test_other_files_are_another_model(name: str, folder: Path) -> None:
     before = find_ct2_model(str(folder)).identity
-    (folder / name).write_text("changed")
+    (folder / name).write_bytes(ct2_weights(b"changed") if name == WEIGHTS else b"changed")
     assert find_ct2_model(str(folder)).identity != before
 
 
@@ -89,35 +102,52 @@ def test_a_slip_of_the_pen_is_noticed() -> None:
 
 
 class Hub:
-    """Stands for `huggingface_hub.snapshot_download`."""
+    """Stands for `huggingface_hub.snapshot_download`: fills the cache, or fails."""
 
-    def __init__(self, cached: Path | None, remote: Path | Exception) -> None:
-        self.cached, self.remote = cached, remote
+    def __init__(self, trouble: Exception | None = None) -> None:
+        self.trouble = trouble
         self.asked: list[tuple[str, bool]] = []
 
-    def __call__(self, repository: str, **options: object) -> str:
-        local = bool(options.get("local_files_only"))
-        self.asked.append((repository, local))
-        found = self.cached if local else self.remote
-        if found is None:
-            raise huggingface_hub.errors.LocalEntryNotFoundError("not in the cache")
-        if isinstance(found, Exception):
-            raise found
-        return str(found)
+    def __call__(
+        self, repository: str, *, cache_dir: Path, force_download: bool, **_: object
+    ) -> str:
+        self.asked.append((repository, force_download))
+        if self.trouble is not None:
+            raise self.trouble
+        return str(fill(cached(cache_dir, repository)))
 
 
-def test_a_cached_model_needs_no_network(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub = Hub(folder, AssertionError("the network was asked"))
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_cached_model_needs_neither_network_nor_client(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fill(cached(cache, REPOSITORIES["large-v3"]))
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     assert find_ct2_model("large-v3").path == folder
-    assert [local for _, local in hub.asked] == [True]
 
 
-def test_what_is_not_cached_is_fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub = Hub(None, folder)
+def test_what_is_not_cached_is_fetched(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub()
     monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)
-    assert find_ct2_model("someone/whisper-ct2").path == folder
-    assert hub.asked == [("someone/whisper-ct2", True), ("someone/whisper-ct2", False)]
+    for _ in range(2):
+        found = find_ct2_model("someone/whisper-ct2")
+        assert found.path == cached(cache, "someone/whisper-ct2")
+    assert hub.asked == [("someone/whisper-ct2", False)]
+
+
+def test_a_download_that_broke_off_is_gone_on_with(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub()
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)
+    (cached(cache, "someone/whisper-ct2") / "config.json").write_text("{}")
+    assert (find_ct2_model("someone/whisper-ct2").path / WEIGHTS).is_file()
+    assert len(hub.asked) == 1
 
 
 @pytest.mark.parametrize(
@@ -125,9 +155,9 @@ def test_what_is_not_cached_is_fetched(folder: Path, monkeypatch: pytest.MonkeyP
     [OSError("no route to host\nand more"), RuntimeError("401 Unauthorized"), ValueError()],
 )
 def test_what_can_not_be_fetched_is_one_line_that_says_what_to_do(
-    trouble: Exception, monkeypatch: pytest.MonkeyPatch
+    trouble: Exception, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", Hub(None, trouble))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", Hub(trouble))
     with pytest.raises(ModelError) as caught:
         find_ct2_model("someone/whisper-ct2")
     said = str(caught.value)
@@ -136,15 +166,25 @@ def test_what_can_not_be_fetched_is_one_line_that_says_what_to_do(
     assert "--model models/whisper-ct2" in said
 
 
-def test_a_half_fetched_model_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folder / "model.bin").unlink()
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", Hub(folder, folder))
-    with pytest.raises(ModelError, match=r"model\.bin"):
-        find_ct2_model("large-v3")
+@pytest.mark.parametrize("left", [0, 3, 30, -100, -1])
+def test_weights_that_were_cut_short_are_no_model(left: int, folder: Path) -> None:
+    whole = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(whole[:left])
+    with pytest.raises(ModelError, match=r"model\.bin \(cut short"):
+        find_ct2_model(str(folder))
+
+
+@pytest.mark.skipif(not (MODEL / WEIGHTS).is_file(), reason="there is no demo model")
+def test_real_weights_are_whole_and_half_of_them_are_not(tmp_path: Path) -> None:
+    assert broken_ct2_weights(MODEL / WEIGHTS) is None
+    data = (MODEL / WEIGHTS).read_bytes()
+    for length in (len(data) // 2, len(data) - 1):
+        (tmp_path / WEIGHTS).write_bytes(data[:length])
+        assert broken_ct2_weights(tmp_path / WEIGHTS) is not None
 
 
 def test_every_name_leads_to_a_repository() -> None:
-    for name, repository in models.REPOSITORIES.items():
+    for name, repository in REPOSITORIES.items():
         assert repository.count("/") == 1, name
 
 

@@ -27,11 +27,16 @@ STAGES = [
 # --- defaults -----------------------------------------------------------------
 
 
+LATER = {"RecognizerSettings.align_model", "DecodeSettings.prompt_group"}
+"""Which the tasks that older journals hold do not have."""
+
+
 def test_stage_settings_have_no_defaults():
     assert len(STAGES) >= 5
     for stage in STAGES:
         for each in dataclasses.fields(stage):
-            assert each.default is dataclasses.MISSING, f"{stage.__name__}.{each.name}"
+            name = f"{stage.__name__}.{each.name}"
+            assert (each.default is dataclasses.MISSING) == (name not in LATER), name
             assert each.default_factory is dataclasses.MISSING, f"{stage.__name__}.{each.name}"
 
 

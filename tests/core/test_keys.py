@@ -71,6 +71,7 @@ OTHER_KEYS = [
     *(
         key(decoding=(replace(DECODE, **{each.name: changed(getattr(DECODE, each.name))}), BIASES))
         for each in fields(DecodeSettings)
+        if each.name != "prompt_group"
     ),
 ]
 
@@ -103,6 +104,11 @@ def test_each_setting_changes_the_plans_key():
         other_plan = replace(PLAN, **{each.name: changed(getattr(PLAN, each.name))})
         others.append(plan_key("f", None, SPEECH, other_plan, mps=False))
     assert len({plain, *others}) == len(others) + 1
+
+
+def test_what_is_decoded_together_does_not_change_the_key():
+    """Memory decides about it in the course of a job, and it changes no result."""
+    assert key(decoding=(replace(DECODE, prompt_group=1), BIASES)) == key()
 
 
 def test_a_language_belongs_to_a_plan_and_a_model():

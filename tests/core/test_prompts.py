@@ -181,3 +181,16 @@ def test_the_real_tokenizer_gives_prompts_that_read_as_their_terms(
         assert prompt.token_ids[-len(listing) :] == listing
         padded = pad_prompt(prompt, len(prompt.token_ids) + more)
         assert len(padded.token_ids) == len(prompt.token_ids) + more
+
+
+@given(st.lists(st.integers(0, 223), max_size=40), st.integers(1, 16), st.integers(1, 16))
+def test_a_batch_made_smaller_leaves_every_prompt_as_long_as_it_was(lengths, asked, smaller):
+    def padded(batches) -> dict[int, int]:
+        return {index: batch.prompt_length for batch in batches for index in batch.indices}
+
+    smaller = min(smaller, asked)
+    whole = make_batches(lengths, asked, 223)
+    parted = make_batches(lengths, smaller, 223, asked)
+    assert padded(parted) == padded(whole)
+    assert all(len(batch.indices) <= smaller for batch in parted)
+    assert sorted(padded(parted)) == list(range(len(lengths)))

@@ -12,13 +12,17 @@ import typer.main
 
 from longscribe import errors, job_events
 from longscribe.adapters.journal.schema import TABLES, VERSION
-from longscribe.cli import batch, bias_reporting
+from longscribe.adapters.recognizers.inventory import ModelEntry
+from longscribe.adapters.recognizers.models import ModelState
+from longscribe.cli import batch, bias_reporting, doctoring
 from longscribe.cli.main import app
 from longscribe.config import BiasMode, Options, OutputFormat
 from longscribe.core.bias.glossary import COLUMNS, LONGEST_TERM
 from longscribe.core.bias.report import GlossaryState, Subject, report_on
+from longscribe.core.diagnosis import DiskReport, EngineReport, Findings, Problem, WantedModel
 from longscribe.core.ladder import SENTENCES
-from longscribe.types import FailureKind, Glossary, Term
+from longscribe.doctor import Checkup
+from longscribe.types import Device, FailureKind, Glossary, Term
 from tests.docs.pages import codes, read, rows
 from tests.views import spoken, view_of
 
@@ -26,10 +30,12 @@ COMMANDS = typer.main.get_command(app).commands
 
 
 def cli_options(command: str) -> set[str]:
-    """Every option of a command, as it is typed."""
+    """Every option of a command and of those under it, as it is typed."""
+    group = COMMANDS[command]
     return {
         spelling
-        for parameter in COMMANDS[command].params
+        for one in [group, *getattr(group, "commands", {}).values()]
+        for parameter in one.params
         for spelling in [*parameter.opts, *parameter.secondary_opts]
         if spelling.startswith("-")
     } | {"--help"}
@@ -52,13 +58,13 @@ def test_every_option_of_transcribe_is_documented_and_none_besides() -> None:
     for_messages = {"--verbose", "-v", "--quiet", "-q", "--help"}
     assert set(OPTIONS_PAGE) == cli_options("transcribe") - for_messages
     described = documented_options("docs/reference/command-line.md")
-    readers = cli_options("inspect") | cli_options("bias-report")
-    assert set(described) == for_messages | (readers - {"--help"})
+    others = {option for name in set(COMMANDS) - {"transcribe"} for option in cli_options(name)}
+    assert set(described) == for_messages | others
 
 
 def test_every_command_has_its_section_and_none_besides() -> None:
     page = read("docs/reference/command-line.md")
-    sections = set(re.findall(r"^## `longscribe ([\w-]+) ", page, re.MULTILINE))
+    sections = set(re.findall(r"^## `longscribe ([\w-]+)[ `]", page, re.MULTILINE))
     assert sections == set(COMMANDS)
 
 
@@ -175,6 +181,42 @@ def test_every_field_of_the_bias_report_is_documented() -> None:
     }
     states = next(row for row in rows(page) if codes(row[0]) == ["glossary_state"])
     assert set(codes(states[2])) == set(GlossaryState)
+
+
+def test_every_field_of_the_doctor_is_documented() -> None:
+    page = read("docs/reference/doctor.md")
+    found = {
+        section.partition("\n")[0].strip("`"): {
+            name for row in rows(section) for name in codes(row[0])
+        }
+        for section in page.split("\n## ")[1:]
+    }
+    device = Device(name="cpu", model="", memory=1, free=1, unified=True)
+    engine = EngineReport(
+        name="", installed=True, python="", works=True, versions=(), devices=(), trouble="", mend=""
+    )
+    model = ModelEntry(
+        recognizer="", name="", origin="", state=ModelState.WHOLE, path=None, size=0, missing=()
+    )
+    findings = Findings(
+        devices=(device,), engines=(engine,), chosen="", choice="", choice_mend="",
+        model=WantedModel(
+            name="", recognizer="", state="", missing=(), offline=False, trouble=""
+        ),
+        disks=(DiskReport(purpose="jobs", path="", free=1),), reading="",
+    )  # fmt: skip
+    problem = Problem(found="", mend="", blocking=True)
+    made = doctoring._document(
+        Checkup(
+            findings=findings, models=(model,), variables=(), for_workers=(), problems=(problem,)
+        )
+    )
+    lists = {name: value for name, value in made.items() if isinstance(value, list)}
+    assert found == {
+        "The object": set(made),
+        "model": set(made["model"]),
+        **{name: set(value[0]) for name, value in lists.items()},
+    }
 
 
 def test_every_kind_of_failure_and_every_rung_is_explained() -> None:

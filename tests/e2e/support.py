@@ -138,7 +138,9 @@ def python(code: str, *arguments: str | Path, cwd: Path | None = None) -> Outcom
     return Outcome(status=done.returncode, out=done.stdout, err=done.stderr)
 
 
-def options(out: Path, *more: str | Path, model: Path = MODEL, recognizer: str = "") -> list[str]:
+def options(
+    out: Path, *more: str | Path, model: Path = MODEL, recognizer: str = "faster-whisper"
+) -> list[str]:
     """Return the options most runs here share: small chunks, a quick search."""
     engine = ["--recognizer", recognizer] if recognizer else []
     common = ["--model", model, "-o", out, *engine, "--chunking", "on", "--chunk-duration", 60]

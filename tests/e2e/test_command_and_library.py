@@ -333,7 +333,7 @@ def test_native_code_stays_out_of_the_parent(media: Path, tmp_path: Path) -> Non
 def test_looking_for_a_model_by_name_loads_nothing_native(tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "from longscribe.adapters.recognizers.models import find_ct2_model\n"
+        "from longscribe.adapters.recognizers.ct2_models import find_ct2_model\n"
         "for name in ('nonesuch', 'tiny'):\n"
         "    try: find_ct2_model(name)\n"
         "    except Exception as error: print(type(error).__name__)\n"

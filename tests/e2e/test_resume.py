@@ -38,7 +38,9 @@ STEM = "long"
 NAMES = ("--glossary", GLOSSARY)
 
 
-def arguments(media: Path, out: Path, *more: str | Path, recognizer: str = "") -> list[str]:
+def arguments(
+    media: Path, out: Path, *more: str | Path, recognizer: str = "faster-whisper"
+) -> list[str]:
     return [
         "transcribe",
         str(media / f"{STEM}.flac"),

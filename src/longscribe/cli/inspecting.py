@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from longscribe.cli.progress import clock
 from longscribe.reading import JobSummary, body_of, open_journal, summarize
+from longscribe.sizes import say_size
 
 
 def print_status(job: Path) -> None:
@@ -39,6 +41,17 @@ def _print_progress(summary: JobSummary, console: Console) -> None:
     if summary.decode_seconds:
         speed = summary.decoded / 16_000 / summary.decode_seconds
         console.print(f"decoded at {speed:.1f}x, peak memory {summary.peak_memory / 2**20:.0f} MB")
+    for worker, holding in sorted(summary.holdings.items()):
+        most = f", at most {say_size(holding.most)} in a chunk" if holding.most else ""
+        reading = holding.now
+        console.print(
+            f"worker {worker} on {reading.device}: holds {say_size(reading.held)}{most}"
+            + (
+                f"; of its device {say_size(reading.device_free)} are free"
+                if reading.device_free is not None
+                else ""
+            )
+        )
     if summary.files:
         console.print("outputs: " + ", ".join(escape(name) for name in summary.files))
 
@@ -46,6 +59,12 @@ def _print_progress(summary: JobSummary, console: Console) -> None:
 def _print_trouble(summary: JobSummary, console: Console) -> None:
     for at, message in summary.problems:
         console.print(f"[yellow]media at {clock(at)}: {escape(message)}[/yellow]")
+    for remedy, reliefs in itertools.groupby(
+        sorted(summary.reliefs, key=lambda relief: relief.remedy), lambda relief: relief.remedy
+    ):
+        every = list(reliefs)
+        times = "once" if len(every) == 1 else f"{len(every)} times, the last time"
+        console.print(f"memory: {remedy} {times} because {every[-1].reason}")
     if summary.failures:
         table = Table("chunk", "at", "attempt", "what happened", "what followed")
         for event in summary.failures:

@@ -15,9 +15,13 @@ from rich.markup import escape
 from longscribe import __version__
 from longscribe.cli.batch import EXIT_INTERRUPTED, transcribe_all
 from longscribe.cli.bias_reporting import print_bias_report
+from longscribe.cli.doctoring import print_checkup
 from longscribe.cli.inspecting import print_inspection, print_status
+from longscribe.cli.installing import install_engine, list_environments, remove_environment
+from longscribe.cli.modelling import models_app
 from longscribe.cli.replaying import print_replay
 from longscribe.config import (
+    DEFAULT_BATCH,
     BiasMode,
     Chunking,
     Isolation,
@@ -26,7 +30,7 @@ from longscribe.config import (
     PronouncerName,
     Task,
 )
-from longscribe.errors import LongscribeError
+from longscribe.errors import LongscribeError, UsageError
 
 app = typer.Typer(
     name="longscribe",
@@ -36,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.add_typer(models_app, name="models")
 
 _DEFAULTS = Options.model_fields
 _ENGINE, _TEXT, _NAMES, _FILES = "Engine", "Text", "Names", "Files"
@@ -72,7 +77,11 @@ def transcribe(
         ),
     ] = None,
     recognizer: Annotated[
-        str | None, typer.Option(help=_help("recognizer", "Engine."), rich_help_panel=_ENGINE)
+        str | None,
+        typer.Option(
+            help=_help("recognizer", "Engine; auto chooses by device and by what is installed."),
+            rich_help_panel=_ENGINE,
+        ),
     ] = None,
     device: Annotated[
         str | None,
@@ -89,7 +98,9 @@ def transcribe(
     batch_size: Annotated[
         int | None,
         typer.Option(
-            help=_help("batch_size", "Windows decoded together."), rich_help_panel=_ENGINE
+            help=f"Windows decoded together. [dim]\\[default: {DEFAULT_BATCH}, or as many as "
+            "memory has room for][/dim]",
+            rich_help_panel=_ENGINE,
         ),
     ] = None,
     beam_size: Annotated[
@@ -100,6 +111,16 @@ def transcribe(
         int | None,
         typer.Option(
             help=_help("cpu_threads", "Threads of the engine; 0: it chooses."),
+            rich_help_panel=_ENGINE,
+        ),
+    ] = None,
+    align_model: Annotated[
+        str | None,
+        typer.Option(
+            help=_help(
+                "align_model",
+                "wav2vec 2.0 model that times words for whisperx: auto, none, a name or a folder.",
+            ),
             rich_help_panel=_ENGINE,
         ),
     ] = None,
@@ -269,6 +290,27 @@ def transcribe(
             rich_help_panel=_SAFETY,
         ),
     ] = None,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(
+            help=_help(
+                "memory_limit",
+                "Most memory of a worker on its device, such as 4GB; auto: nine tenths of what "
+                "the device may hold; off: no limit.",
+            ),
+            rich_help_panel=_SAFETY,
+        ),
+    ] = None,
+    recycle_after: Annotated[
+        str | None,
+        typer.Option(
+            help=_help(
+                "recycle_after",
+                "Growth in memory after which a worker is replaced, such as 500MB; off: never.",
+            ),
+            rich_help_panel=_SAFETY,
+        ),
+    ] = None,
     deadline: Annotated[
         float | None,
         typer.Option(
@@ -352,6 +394,53 @@ def replay(
 ) -> None:
     """Decode one chunk again in the foreground, as at its latest attempt; for bug reports."""
     raise typer.Exit(print_replay(job, chunk))
+
+
+@app.command()
+def install(
+    recognizer: Annotated[
+        str | None,
+        typer.Argument(help="Recognizer, such as whisperx.", show_default=False),
+    ] = None,
+    python: Annotated[
+        str | None,
+        typer.Option(help="Python to make it with. [dim]\\[default: this one][/dim]"),
+    ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Requirement that takes the place of what its packages ask for, such as "
+            "torch==2.8.0; repeatable."
+        ),
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Say which there are.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove it.")] = False,
+) -> None:
+    """Make an environment of its own for a recognizer, whose packages don't fit others.
+
+    It is tried before it counts. The same command again makes it whole if it was cut
+    short, and leaves it alone if it works.
+    """
+    if list_:
+        list_environments()
+    elif recognizer is None:
+        raise UsageError("Which recognizer?", "Name one, or use --list.")
+    elif remove:
+        remove_environment(recognizer)
+    else:
+        install_engine(recognizer, python, tuple(override or ()))
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
+    """Say whether a transcription could start here, and what would mend what is wrong.
+
+    Looks at devices, recognizers (each is tried), models, memory, disk and variables.
+    Nothing is fetched. Exit status: 0 it could start, 1 it could not.
+    """
+    raise typer.Exit(print_checkup(as_json=as_json))
 
 
 def _interrupt(*_: object) -> None:

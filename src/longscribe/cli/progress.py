@@ -27,19 +27,25 @@ from longscribe.job_events import (
     MediaEnded,
     MediaOpened,
     MediaProblem,
+    MemoryRelieved,
     Notice,
     OutputsWritten,
     RunFinished,
+    RunStarted,
     TermsLearnt,
     WorkerReady,
 )
-from longscribe.types import SAMPLE_RATE, Span, to_seconds
+from longscribe.sizes import say_size
+from longscribe.types import SAMPLE_RATE, MemoryReading, Span, to_seconds
 
 
 def clock(samples: int) -> str:
     """Return a media time as h:mm:ss."""
     seconds = samples // SAMPLE_RATE
     return f"{seconds // 3600}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
+
+
+_BEFORE_WORK = (RunStarted, Notice, MediaOpened, AudioRead, MediaProblem, MediaEnded, ChunkPlanned)
 
 
 class Display:
@@ -71,6 +77,8 @@ class Display:
         self._started: float | None = None
         self._decoded = 0  # samples decoded in this run
         self._files: tuple[str, ...] = ()
+        self._held: list[str] | None = []
+        """Notices about a run that has not begun to do anything yet; None once it has."""
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -89,11 +97,13 @@ class Display:
         """Take the next event."""
         self._count(event)
         self._move_bar()
+        self._release(event)
         match event:
             case RunFinished():
                 self._finished(event)
             case Notice():
-                self._say(f"[yellow]{escape(event.message)}[/yellow]")
+                notice = f"[yellow]{escape(event.message)}[/yellow]"
+                self._say(notice) if self._held is None else self._held.append(notice)
             case MediaProblem():
                 self._say(f"[yellow]{clock(event.at)} {escape(event.message)}[/yellow]")
             case AttemptFailed():
@@ -112,6 +122,13 @@ class Display:
             case _:
                 if self._verbose and (line := _line(event)):
                     self._say(escape(line))
+
+    def _release(self, event: JobEvent) -> None:
+        """Say what was held once work begins: what prevents it is to stand alone."""
+        if self._held is not None and (self._verbose or not isinstance(event, _BEFORE_WORK)):
+            lines, self._held = self._held, None
+            for line in lines:
+                self._say(line)
 
     def error(self, error: LongscribeError) -> None:
         media = escape(self._media.name or str(self._media))
@@ -194,6 +211,13 @@ class Display:
         )
 
 
+def _memory(reading: MemoryReading | None, most: int = 0) -> str:
+    """Return what a worker holds as the end of a line; empty where it is not known."""
+    if reading is None:
+        return ""
+    return f", holds {say_size(reading.held)}" + (f", at most {say_size(most)}" if most else "")
+
+
 def _line(event: JobEvent) -> str | None:
     """Return an event as a line for `--verbose`."""
     match event:
@@ -211,7 +235,10 @@ def _line(event: JobEvent) -> str | None:
             return (
                 f"worker {event.worker} (process {event.pid}) loaded the model on "
                 f"{event.device} as {event.compute_type} in {event.seconds:.1f} s"
+                + _memory(event.memory)
             )
+        case MemoryRelieved():
+            return f"worker {event.worker}: {event.remedy}, because {event.reason}"
         case LanguageDetected(guess=guess):
             return f"language: {guess.language} ({guess.probability:.0%})"
         case ChunkPlanned(chunk=chunk):
@@ -223,7 +250,8 @@ def _line(event: JobEvent) -> str | None:
             return f"chunk {attempt.label}: attempt {attempt.number} ({attempt.rung})"
         case ChunkFinished():
             speed = to_seconds(event.span.length) / max(event.seconds, 1e-3)
-            return f"chunk {event.chunk_id} done in {event.seconds:.1f} s ({speed:.1f}x)"
+            done = f"chunk {event.chunk_id} done in {event.seconds:.1f} s ({speed:.1f}x)"
+            return done + _memory(event.memory, event.most_memory)
         case OutputsWritten():
             return "wrote " + ", ".join(event.files)
         case _:

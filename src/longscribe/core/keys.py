@@ -31,6 +31,14 @@ def glossary_digest(glossary: Glossary) -> str:
     return digest("glossary", asdict(glossary))
 
 
+def _shaping(settings: DecodeSettings) -> dict[str, Any]:
+    """Return what of the settings shapes a result."""
+    values = asdict(settings)
+    # As large as the batch asked for; what is really decoded together changes nothing.
+    del values["prompt_group"]
+    return values
+
+
 def plan_key(
     fingerprint: str, track: int | None, speech: SpeechSettings, plan: PlanSettings, *, mps: bool
 ) -> str:
@@ -68,7 +76,7 @@ def result_key(
         audio,
         engine,
         model,
-        asdict(settings),
+        _shaping(settings),
         [asdict(bias) for bias in biases],
         *([list(verifying)] if verifying else []),
     )

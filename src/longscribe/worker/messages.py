@@ -12,6 +12,7 @@ them at start and points standard output to standard error, so that a stray
 from __future__ import annotations
 
 import os
+import platform
 import struct
 import sys
 import threading
@@ -21,10 +22,11 @@ from typing import Annotated, BinaryIO, Generic, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter
 
-from longscribe.config import RecognizerSettings
+from longscribe import version
+from longscribe.config import MemorySettings, RecognizerSettings
 from longscribe.job_events import MediaEnded, MediaOpened, MediaProblem
 from longscribe.ports import Capabilities, DecodeTask, FramesHeard, LanguageTask, ReadTask
-from longscribe.types import ChunkResult, FailureKind, Glossary, LanguageGuess
+from longscribe.types import ChunkResult, FailureKind, Glossary, LanguageGuess, MemoryReading
 from longscribe.wire import from_json, to_json
 
 MAGIC = b"LSC1"
@@ -43,6 +45,17 @@ class ReadUntil:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TryEngine:
+    """Asks a worker, in the place of `LoadModel`, whether a recognizer's libraries are there."""
+
+    type: Literal["try_engine"] = "try_engine"
+    factory: str
+    """`package.module:attribute` of a `RecognizerFactory`."""
+    packages: tuple[str, ...] = ()
+    """Whose versions are to be told."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoadModel:
     """The first message to a worker."""
 
@@ -56,6 +69,31 @@ class LoadModel:
     """For verifying; its index is built once, when the first task asks for it."""
     language_tools: str
     """`package.module:attribute` of a `LanguageToolsFactory`."""
+    memory_reader: str
+    """`package.module:attribute` of a `WorkerMemoryFactory`."""
+    memory: MemorySettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hello:
+    """The first message of every child. Its form never changes: it tells versions apart."""
+
+    type: Literal["hello"] = "hello"
+    longscribe: str
+    """Its version of this package, which must be the supervisor's."""
+    python: str
+    """Its version of Python."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineFound:
+    """The answer to `TryEngine` if they are; otherwise it is `Broke`."""
+
+    type: Literal["engine_found"] = "engine_found"
+    versions: tuple[tuple[str, str], ...] = ()
+    """Package, version; those that are not installed are left out."""
+    devices: tuple[str, ...] = ()
+    """Kinds of device that the engine can use as it is installed, if it says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +103,17 @@ class ModelLoaded:
     device: str
     compute_type: str
     seconds: float
+    memory: MemoryReading
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryRead:
+    """What the worker holds while it decodes. No sign of progress."""
+
+    type: Literal["memory_read"] = "memory_read"
+    memory: MemoryReading
+    cleaned_from: int | None = None
+    """Bytes held before the worker tidied up in the middle of a chunk; None: it did not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +140,10 @@ class ChunkDecoded:
     result: ChunkResult
     seconds: float
     peak_memory: int
+    memory: MemoryReading | None = None
+    """After the chunk, tidied up."""
+    most_memory: int = 0
+    """Bytes needed at the highest while it was decoded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,14 +159,17 @@ class Broke:
     traceback: str
 
 
-ToChildMessage = ReadTask | ReadUntil | LoadModel | LanguageTask | DecodeTask
+ToChildMessage = ReadTask | ReadUntil | TryEngine | LoadModel | LanguageTask | DecodeTask
 FromChildMessage = (
-    MediaOpened
+    Hello
+    | EngineFound
+    | MediaOpened
     | MediaProblem
     | FramesHeard
     | MediaEnded
     | ModelLoaded
     | LanguageHeard
+    | MemoryRead
     | BatchDone
     | ChunkDecoded
     | Broke
@@ -193,6 +249,11 @@ class Channel(Generic[Sent, Received]):
                 stream.close()
             except OSError:
                 continue
+
+
+def hello() -> Hello:
+    """Return who this process is."""
+    return Hello(longscribe=version.__version__, python=platform.python_version())
 
 
 def claim_standard_streams() -> Channel[FromChildMessage, ToChildMessage]:

@@ -25,7 +25,7 @@ from longscribe.types import SAMPLE_RATE, FailureKind
 from longscribe.worker.factories import find_factory
 from longscribe.worker.levels import LevelMeter
 from longscribe.worker.lifeline import Lifeline, Line
-from longscribe.worker.messages import Broke, ReadUntil
+from longscribe.worker.messages import Broke, ReadUntil, hello
 
 if TYPE_CHECKING:
     from longscribe.ports import Pcm
@@ -36,6 +36,7 @@ REPORT_EVERY = 5 * SAMPLE_RATE
 
 def serve(line: Line) -> None:
     """Read one media file as told, and report; ends with the line."""
+    line.send(hello())
     task = line.receive()
     assert isinstance(task, ReadTask), f"expected a ReadTask first, got {task}"
     try:

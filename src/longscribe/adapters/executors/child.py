@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
+from longscribe.adapters.devices.environment import worker_environment
+from longscribe.errors import WorkerStartError
+from longscribe.worker import elsewhere
 from longscribe.worker.messages import (
     FROM_CHILD,
     TO_CHILD,
@@ -89,20 +92,36 @@ class ChildProcess:
         module: run as `python -m module`.
         inbox: takes (this child, message or `Ended`).
         log: takes the child's standard error.
+        python: runs it if it is not to be ours.
+
+    Raises:
+        WorkerStartError: that Python can't be run.
     """
 
-    def __init__(self, module: str, inbox: Inbox, log: Path) -> None:
+    def __init__(self, module: str, inbox: Inbox, log: Path, python: Path | None = None) -> None:
         self.log = log
-        with log.open("wb") as stderr:
-            self._process = subprocess.Popen(
-                # -P: a stray file in the current folder must not shadow a module.
-                [sys.executable, "-P", "-m", module],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env=_environment(),
-                start_new_session=True,
-            )
+        # -P: a stray file in the current folder must not shadow a module.
+        command = [sys.executable, "-P", "-m", module]
+        environment = _environment()
+        if python is not None:
+            command = [str(python), "-u", elsewhere.__file__, module]
+            environment = _without_our_packages(environment)
+        try:
+            with log.open("wb") as stderr:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    env=environment,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            if python is None:
+                raise
+            raise WorkerStartError(
+                f"{python} can't be run: {error.strerror}.", "Expected a Python."
+            ) from error
         self._channel: Channel[ToChildMessage, FromChildMessage] = Channel(
             cast(BinaryIO, self._process.stdout),
             cast(BinaryIO, self._process.stdin),
@@ -204,6 +223,15 @@ class ChildProcess:
 
 
 def _environment() -> dict[str, str]:
-    """Return the child's environment: ours, with our own module path."""
+    """Return the child's environment: ours, what devices want, and our own module path."""
     path = os.pathsep.join(entry for entry in sys.path if entry)
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    added = worker_environment(os.environ).added
+    return {**os.environ, **added, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def _without_our_packages(environment: dict[str, str]) -> dict[str, str]:
+    """Return an environment for another Python: nothing in it points to packages of ours."""
+    ours = {"PYTHONPATH", "PYTHONHOME", "__PYVENV_LAUNCHER__"}
+    kept = {name: value for name, value in environment.items() if name not in ours}
+    # As -P, which Pythons before 3.11 do not know: they are to say that they are too old.
+    return {**kept, "PYTHONSAFEPATH": "1"}

@@ -6,8 +6,11 @@ import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from longscribe import version
 from longscribe.adapters.executors.child import Child, ExitReport
+from longscribe.errors import WorkerStartError
 from longscribe.types import ChunkFailure, FailureKind
+from longscribe.worker.messages import Hello
 
 VMSTAT = Path("/proc/vmstat")
 """Linux counts here how often its out-of-memory killer struck, in any process."""
@@ -55,3 +58,16 @@ def how_it_ended(child: Child, exit_report: ExitReport, oom: OomWatch) -> ChunkF
 def failed(child: Child, kind: FailureKind, told: str) -> ChunkFailure:
     """Return the failure of a worker that had to be ended."""
     return ChunkFailure(chunk_id=0, kind=kind, message=told, dump=child.log.name)
+
+
+def check_version(hello: Hello) -> None:
+    """Refuse a child that is of another version, which may speak otherwise.
+
+    Raises:
+        WorkerStartError: it is.
+    """
+    if hello.longscribe != version.__version__:
+        raise WorkerStartError(
+            f"A child process is of Longscribe {hello.longscribe}; expected {version.__version__}.",
+            "Longscribe was changed while it ran: run the same command again to go on.",
+        )

@@ -8,9 +8,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from longscribe.adapters.executors import governing
 from longscribe.adapters.executors.child import Child, Ended, Inbox
-from longscribe.adapters.executors.failures import OomWatch, failed, how_it_ended
-from longscribe.config import DeadlineSettings, RecognizerSettings
+from longscribe.adapters.executors.failures import (
+    OomWatch,
+    check_version,
+    failed,
+    how_it_ended,
+)
+from longscribe.config import DeadlineSettings, MemorySettings, RecognizerSettings
+from longscribe.core.governor import Governor, Remedy
 from longscribe.core.patience import Pace, Stopwatch
 from longscribe.core.refusals import check_capabilities
 from longscribe.errors import LongscribeError, RecognizerError, WorkerStartError, from_slug
@@ -39,8 +46,10 @@ from longscribe.worker.messages import (
     Broke,
     ChunkDecoded,
     FromChildMessage,
+    Hello,
     LanguageHeard,
     LoadModel,
+    MemoryRead,
     ModelLoaded,
     ReadUntil,
 )
@@ -63,6 +72,8 @@ class WorkerRecipe:
 
     factory: str
     """`package.module:attribute` of a `RecognizerFactory`."""
+    python: str
+    """Which other Python runs it, and who says so, for messages; empty: ours."""
     settings: RecognizerSettings
     model_path: str
     demands: tuple[str, ...]
@@ -72,6 +83,9 @@ class WorkerRecipe:
     """Empty where nothing is verified."""
     language_tools: str
     """`package.module:attribute` of a `LanguageToolsFactory`."""
+    memory_reader: str
+    """`package.module:attribute` of a `WorkerMemoryFactory`."""
+    memory: MemorySettings
 
 
 @dataclass(kw_only=True)
@@ -81,12 +95,18 @@ class _Worker:
     settings: RecognizerSettings
     """With which its model is, or is being, loaded."""
     loaded: bool = False
+    greeted: bool = False
+    """It has said hello: it is a worker of this version."""
     failed_starts: int = 0
     """In a row."""
     task: LanguageTask | DecodeTask | None = None
     """Also while its model is still being loaded for it."""
     progress: float = 0.0
     """When it last made progress, on the supervisor's stopwatch."""
+    governor: Governor | None = None
+    """Once its model is loaded."""
+    worn: bool = False
+    """It holds too much: a new one takes its place before the next task."""
 
 
 @dataclass(kw_only=True)
@@ -155,10 +175,11 @@ class Supervisor:
     def submit(self, task: LanguageTask | DecodeTask) -> int:
         wanted = task.recognizer if isinstance(task, DecodeTask) else self.recipe.settings
         free = [worker for worker in self._pool if worker.loaded and worker.task is None]
-        worker = next((one for one in free if one.settings == wanted), free[0])
+        fitting = [one for one in free if one.settings == wanted]
+        worker = next((one for one in fitting if not one.worn), (fitting or free)[0])
         worker.task = task
         worker.progress = self.watched
-        if worker.settings == wanted:
+        if worker.settings == wanted and not worker.worn:
             worker.child.send(task)
         else:
             worker.child.kill()
@@ -210,12 +231,15 @@ class Supervisor:
                 spool=str(self.spool),
                 glossary=self.recipe.glossary,
                 language_tools=self.recipe.language_tools,
+                memory_reader=self.recipe.memory_reader,
+                memory=self.recipe.memory,
             )
         )
         return child
 
     def _restart(self, worker: _Worker, settings: RecognizerSettings) -> None:
-        worker.loaded = False
+        worker.loaded = worker.greeted = worker.worn = False
+        worker.governor = None
         worker.settings = settings
         worker.child = self._start_worker(settings)
         worker.progress = self.watched
@@ -261,6 +285,8 @@ class Supervisor:
     # --- what comes back ---
 
     def _report(self, child: Child, message: _Message) -> Iterator[Report]:
+        if isinstance(message, Hello):
+            check_version(message)
         if child is self._reader:
             yield from self._from_reader(child, message)
             return
@@ -278,6 +304,8 @@ class Supervisor:
             case FramesHeard():
                 self._reader_at = message.heard
                 yield message
+            case Hello():
+                pass
             case MediaOpened() | MediaProblem():
                 yield message
             case MediaEnded():
@@ -305,6 +333,8 @@ class Supervisor:
                 self._pace.record(message.windows, since)
                 worker.progress = self.watched
                 yield BatchDecoded(chunk_id=chunk, samples=message.samples)
+            case MemoryRead(), _:
+                yield from self._govern(worker, message)
             case ChunkDecoded(result=result), DecodeTask() as task if _answers(result, task):
                 worker.task = None
                 yield ChunkDone(
@@ -312,7 +342,15 @@ class Supervisor:
                     result=result,
                     seconds=message.seconds,
                     peak_memory=message.peak_memory,
+                    memory=message.memory,
+                    most_memory=message.most_memory,
                 )
+                if worker.governor is not None:
+                    for event in governing.after_chunk(
+                        worker.number, worker.governor, message, task
+                    ):
+                        worker.worn = worker.worn or event.remedy == Remedy.NEW_WORKER
+                        yield event
             case Broke(), LanguageTask() | DecodeTask():
                 if message.slug:
                     # Ours, and so a cause that no retry can cure.
@@ -330,6 +368,14 @@ class Supervisor:
                 worker.child.reap()
                 told = f"the worker sent garbage: {told or type(message).__name__ + ' out of turn'}"
                 yield from self._lost(worker, failed(worker.child, FailureKind.GARBAGE, told))
+
+    def _govern(self, worker: _Worker, message: MemoryRead) -> Iterator[Report]:
+        """Look at what a worker holds while it decodes. It is no sign of progress."""
+        yield from governing.sampled(worker.number, message)
+        reason = worker.governor.overrun(message.memory) if worker.governor else None
+        if reason is not None and worker.task is not None:
+            worker.child.kill()
+            yield from self._lost(worker, failed(worker.child, FailureKind.OOM, reason))
 
     def _lost(self, worker: _Worker, failure: ChunkFailure) -> Iterator[Report]:
         """Report the failure of a worker that is gone, and put a new one in its place."""
@@ -353,7 +399,13 @@ class Supervisor:
 
     def _from_starting(self, worker: _Worker, message: _Message) -> Iterator[Report]:
         match message:
-            case ModelLoaded():
+            case Hello():
+                worker.greeted = True
+            case ModelLoaded() if worker.greeted:
+                worker.governor = Governor.begin(self.recipe.memory, message.memory)
+                if (told := worker.governor.model_is_too_large()) is not None:
+                    yield from self._too_large(worker, told)
+                    return
                 worker.loaded = self._has_loaded = True
                 worker.progress = self.watched
                 worker.failed_starts = 0
@@ -369,6 +421,7 @@ class Supervisor:
                     device=message.device,
                     compute_type=message.compute_type,
                     seconds=round(message.seconds, 3),
+                    memory=message.memory,
                 )
                 if worker.task is not None:
                     worker.child.send(worker.task)
@@ -386,6 +439,17 @@ class Supervisor:
                 told = "it spoke out of turn" if spoke else f"it ended with {ended}"
                 yield from self._start_failed(worker, told)
 
+    def _too_large(self, worker: _Worker, told: str) -> Iterator[Report]:
+        """The model alone is beyond the limit: end the job, or only what the ladder wanted."""
+        worker.child.kill()
+        worker.child.reap()
+        if worker.settings == self.recipe.settings:
+            raise RecognizerError(
+                f"Memory: {told} (--memory-limit).",
+                "Raise --memory-limit, or use a smaller model or another --compute-type.",
+            )
+        yield from self._start_failed(worker, told)
+
     def _start_failed(self, worker: _Worker, told: str) -> Iterator[Report]:
         """A worker did not come to load its model: try again, then end the job or the attempt."""
         if worker.settings != self.recipe.settings:
@@ -394,6 +458,11 @@ class Supervisor:
             worker.loaded = True  # as far as reporting goes
             yield from self._lost(worker, failed(worker.child, FailureKind.ERROR, told))
             return
+        if self.recipe.python and not (worker.greeted or self._has_loaded):
+            raise WorkerStartError(
+                f"{self.recipe.python} does not run a worker ({told}).",
+                f"Expected a Python. What it wrote is in {worker.child.log}.",
+            )
         worker.failed_starts += 1
         if worker.failed_starts >= START_TRIES:
             raise WorkerStartError(

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from longscribe.adapters.recognizers.ct2_libraries import HOW_TO_HAVE_CUBLAS, load_cublas
 from longscribe.config import DecodeSettings, RecognizerSettings
 from longscribe.core.bias.prompts import Batch, FittedPrompt, fit_prompt, make_batches, pad_prompt
+from longscribe.core.devices import usable_format
 from longscribe.core.phrases import (
     TIMESTAMP_STEP,
     Phrase,
@@ -71,6 +73,12 @@ LOW_LOGPROB = -1.0
 """A window this likely silent and this unsure holds no words (openai/whisper)."""
 
 
+def device_kinds() -> tuple[str, ...]:
+    """Return the kinds of device that it can use as it is installed, the best first."""
+    with_gpu = ctranslate2.get_cuda_device_count() > 0 and load_cublas()
+    return (*(["cuda"] if with_gpu else []), "cpu")
+
+
 def load(settings: RecognizerSettings, model_path: str) -> FasterWhisperRecognizer:
     """Load a CTranslate2 Whisper model.
 
@@ -80,29 +88,17 @@ def load(settings: RecognizerSettings, model_path: str) -> FasterWhisperRecogniz
     """
     # Its warnings tell of what `WorkerReady` says: the compute type that was really chosen.
     ctranslate2.set_log_level(logging.ERROR)
-    device, _, index = settings.device.partition(":")
-    if device == "mps":
-        raise RecognizerError(
-            "The recognizer 'faster-whisper' does not run on mps (CTranslate2 has no Metal).",
-            "Use --device cpu.",
-        )
-    if device == "cuda" and ctranslate2.get_cuda_device_count() == 0:
-        raise RecognizerError(
-            "There is no CUDA device that CTranslate2 can use.", "Use --device cpu."
-        )
-    if device == "auto":
-        device = "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
-    known = ctranslate2.get_supported_compute_types(device)
-    if settings.compute_type not in {"default", "auto", *known}:
-        raise RecognizerError(
-            f"The compute type {settings.compute_type!r} is not supported on {device} here.",
-            f"Use default, {', '.join(sorted(known))}.",
-        )
+    if settings.device == "auto":
+        # Where the device was left to us, so is a format that it can do (`core/devices.py`).
+        kind = device_kinds()[0]
+        choice = usable_format(settings.name, kind, settings.compute_type)
+        settings = replace(settings, device=kind, compute_type=choice.compute_type)
+    device, index = place_of(settings)
     try:
         model = WhisperModel(
             model_path,
             device=device,
-            device_index=int(index or 0),
+            device_index=index,
             compute_type=settings.compute_type,
             cpu_threads=settings.cpu_threads,
             local_files_only=True,
@@ -113,6 +109,38 @@ def load(settings: RecognizerSettings, model_path: str) -> FasterWhisperRecogniz
             "Expected a Whisper model converted for CTranslate2; fetch or convert it again.",
         ) from error
     return FasterWhisperRecognizer(model)
+
+
+def place_of(settings: RecognizerSettings) -> tuple[str, int]:
+    """Return the device and its index on which CTranslate2 is to run.
+
+    Raises:
+        RecognizerError: the device or the compute type can't be had here.
+    """
+    device, _, index = settings.device.partition(":")
+    if device == "mps":
+        raise RecognizerError(
+            f"The recognizer {settings.name!r} does not run on mps (CTranslate2 has no Metal).",
+            "Use --device cpu.",
+        )
+    if device == "cuda" and ctranslate2.get_cuda_device_count() == 0:
+        raise RecognizerError(
+            "There is no CUDA device that CTranslate2 can use.", "Use --device cpu."
+        )
+    if device == "cuda" and not load_cublas():
+        raise RecognizerError(
+            "CTranslate2 needs cuBLAS of CUDA 12 (libcublas.so.12) for a GPU; it was not found.",
+            HOW_TO_HAVE_CUBLAS,
+        )
+    if device == "auto":
+        device = device_kinds()[0]
+    known = ctranslate2.get_supported_compute_types(device)
+    if settings.compute_type not in {"default", "auto", *known}:
+        raise RecognizerError(
+            f"The compute type {settings.compute_type!r} is not supported on {device} here.",
+            f"Use default, {', '.join(sorted(known))}.",
+        )
+    return device, int(index or 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +202,10 @@ class FasterWhisperRecognizer:
             replace(prompt, text=tokenizer.decode(prompt.token_ids).strip()) for prompt in prompts
         ]
         lengths = [len(prompt.token_ids) for prompt in prompts]
-        for batch in make_batches(lengths, settings.batch_size, settings.prompt_tokens):
+        batches = make_batches(
+            lengths, settings.batch_size, settings.prompt_tokens, settings.prompt_group
+        )
+        for batch in batches:
             yield self._decode_batch(batch, windows, prompts, tokenizer, (settings, chunk_id))
 
     def _tokenizer(self, settings: DecodeSettings) -> Tokenizer:
@@ -226,6 +257,19 @@ class FasterWhisperRecognizer:
             found = self._engine.align(encoded, tokenizer.sot_sequence, batch, [2] * len(batch))
             scores += [sum(map(_safe_log, one.text_token_probs)) for one in found]
         return tuple(scores)
+
+    def time_words(
+        self, window: WindowAudio, text: str, settings: DecodeSettings
+    ) -> tuple[Word, ...]:
+        """Return the words of `text`, timed by cross-attention, from the window's start."""
+        tokenizer = self._tokenizer(settings)
+        length = window.window.span.length
+        phrase = Phrase(start=0, end=length, tokens=tuple(tokenizer.encode(text)))
+        frames = -(-length * FRAMES_PER_SECOND // SAMPLE_RATE)
+        encoded = self._encode([window.pcm])
+        [alignment] = self._align_tokens(encoded, [phrase.tokens], [frames], tokenizer)
+        [words] = _phrase_words([phrase], alignment, tokenizer, length)
+        return tuple(words)
 
     def _features(self, pcm: Pcm) -> npt.NDArray[np.float32]:
         """Return the log-mel spectrogram of one window, padded to 30 s: (mels, 3000)."""

@@ -5,12 +5,20 @@ Runs in the supervisor, so it loads no engine.
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Mapping
 from pathlib import Path
 
+from longscribe.adapters.recognizers import hub_cache
 from longscribe.adapters.recognizers.ggml_file import check_whole
-from longscribe.adapters.recognizers.models import FoundModel
-from longscribe.errors import ModelError, UsageError
+from longscribe.adapters.recognizers.models import (
+    FoundModel,
+    ModelState,
+    Whereabouts,
+    no_client,
+    not_given,
+    unknown_model,
+)
+from longscribe.errors import ModelError
 from longscribe.fingerprint import fingerprint_file
 
 REPOSITORY = "ggerganov/whisper.cpp"
@@ -30,6 +38,83 @@ OTHER_NAMES = {"large": "large-v3", "turbo": "large-v3-turbo"}
 """As faster-whisper understands them."""
 
 
+class GgmlShelf:
+    """Fulfils `ModelShelf` for models that are single files of one repository."""
+
+    extra = "whisper-cpp"
+    names: Mapping[str, str] = {name: f"{REPOSITORY}/ggml-{name}.bin" for name in NAMES} | {
+        other: f"{REPOSITORY}/ggml-{name}.bin" for other, name in OTHER_NAMES.items()
+    }
+
+    def look(self, name: str) -> Whereabouts:
+        path = Path(name).expanduser()
+        if path.exists():
+            path = file_in(path)
+            check_whole(path)
+            return Whereabouts(name=name, origin=str(path), state=ModelState.WHOLE, path=path)
+        if name.startswith((".", "/", "~")) or "/" in name or name.endswith(".bin"):
+            raise ModelError(
+                f"There is no model file {name}.",
+                "Give a ggml file or the directory that holds it, or a name such as "
+                "large-v3-turbo.",
+            )
+        file = self._file(name)
+        folder = hub_cache.snapshot(REPOSITORY)
+        cached = folder / file if folder is not None and (folder / file).is_file() else None
+        whole = cached is not None and _is_whole(cached)
+        there = ModelState.WHOLE if whole else ModelState.PARTIAL
+        return Whereabouts(
+            name=name,
+            origin=self.names[name],
+            state=there if cached is not None else ModelState.ABSENT,
+            path=cached,
+            missing=() if whole or cached is None else (f"{file} (cut short or damaged)",),
+        )
+
+    def cached(self) -> tuple[Whereabouts, ...]:
+        """Return nothing: all of the repository's files have names."""
+        return ()
+
+    def fetch(self, name: str, folder: Path | None) -> Path:
+        file = self._file(name)
+        try:
+            from huggingface_hub import hf_hub_download  # noqa: PLC0415 - of an extra
+        except ImportError as error:
+            raise no_client(name, self.extra, error) from error
+
+        def download(*, again: bool) -> Path:
+            fetched = hf_hub_download(
+                REPOSITORY,
+                file,
+                cache_dir=hub_cache.hub_cache(),
+                local_dir=folder,
+                force_download=again,
+            )
+            return Path(fetched)
+
+        try:
+            path = download(again=False)
+            if not _is_whole(path):  # a file that is there but broken is not fetched again
+                path = download(again=True)
+        except Exception as error:
+            raise not_given(
+                name,
+                error,
+                f"With a network, run: hf download {REPOSITORY} {file} --local-dir models "
+                f"there, copy the file here and use --model models/{file}.",
+            ) from error
+        check_whole(path)
+        return path
+
+    def _file(self, name: str) -> str:
+        if name not in self.names:
+            raise unknown_model(name, NAMES, "or give a file")
+        return self.names[name].rpartition("/")[2]
+
+
+GGML_SHELF = GgmlShelf()
+
+
 def find_ggml_model(name: str) -> FoundModel:
     """Return the model called `name`: a file, a directory that holds one, or a name of the hub.
 
@@ -38,18 +123,18 @@ def find_ggml_model(name: str) -> FoundModel:
         ModelError: the file is no whole model, or the model is not on this machine
             and can't be fetched.
     """
-    path = Path(name).expanduser()
-    if path.exists():
-        path = file_in(path)
-    elif name.startswith((".", "/", "~")) or "/" in name or name.endswith(".bin"):
-        raise ModelError(
-            f"There is no model file {name}.",
-            "Give a ggml file or the directory that holds it, or a name such as large-v3-turbo.",
-        )
-    else:
-        path = _from_hub(name)
-    check_whole(path)
+    there = GGML_SHELF.look(name)
+    path = there.path if there.state is ModelState.WHOLE else None
+    path = path or GGML_SHELF.fetch(name, None)
     return FoundModel(path=path, identity=fingerprint_file(path))
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        check_whole(path)
+    except ModelError:
+        return False
+    return True
 
 
 def file_in(path: Path) -> Path:
@@ -72,37 +157,3 @@ def file_in(path: Path) -> Path:
             "whisper.cpp reads files such as ggml-large-v3-turbo.bin; give one as --model.",
         )
     return found[0]
-
-
-def _from_hub(name: str) -> Path:
-    """Return the model's file in the hub's cache, fetching it if it is not there."""
-    known = OTHER_NAMES.get(name, name)
-    if known not in NAMES:
-        close = difflib.get_close_matches(name, NAMES, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise UsageError(
-            f"Unknown model {name!r}.{hint}", f"Known names: {', '.join(NAMES)}; or give a file."
-        )
-    file = f"ggml-{known}.bin"
-    try:
-        from huggingface_hub import hf_hub_download  # noqa: PLC0415 - of an extra
-    except ImportError as error:
-        raise ModelError(
-            f"To fetch the model {name!r}, {error.name} is needed, which is not installed.",
-            "Run: pip install 'longscribe[whisper-cpp]'.",
-        ) from error
-    try:
-        return Path(hf_hub_download(REPOSITORY, file, local_files_only=True))
-    except OSError:  # not in the cache yet
-        pass
-    try:
-        return Path(hf_hub_download(REPOSITORY, file))
-    except Exception as error:
-        # The hub's client raises its own errors, those of its HTTP library and OSErrors.
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(
-            f"The model {name!r} is not on this machine, and the hub can't give it "
-            f"({lines[0].strip().rstrip('.')[:200]}).",
-            f"With a network, run: hf download {REPOSITORY} {file} --local-dir models "
-            f"there, copy the file here and use --model models/{file}.",
-        ) from error

@@ -6,8 +6,6 @@ by what they say of their own length, without being read.
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 import json
 import struct
 import zipfile
@@ -15,9 +13,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from longscribe.adapters.recognizers.models import FoundModel
-from longscribe.errors import ModelError, UsageError
-from longscribe.fingerprint import fingerprint_file
+from longscribe.adapters.recognizers import hub_cache
+from longscribe.adapters.recognizers.models import (
+    FoundModel,
+    ModelState,
+    Whereabouts,
+    digest_files,
+    no_client,
+    not_given,
+    unknown_model,
+)
+from longscribe.errors import ModelError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,93 +40,109 @@ class ModelFormat:
     """The files worth fetching; they make up the model's identity."""
     lacks: Callable[[Path], list[str]]
     """Which files a directory lacks, with a word on those that are there but broken."""
+    offline: str = ""
+    """What else can be done where the hub is out of reach."""
 
 
-def find_hub_model(name: str, form: ModelFormat) -> FoundModel:
-    """Return the model called `name`: a directory, or a name of the hub (fetched if needed).
+class HubShelf:
+    """Fulfils `ModelShelf` for models that are directories, each a repository of the hub."""
 
-    Raises:
-        UsageError: no such model is known.
-        ModelError: the directory lacks a file, or the model is not on this machine
-            and can't be fetched.
-    """
-    path = Path(name).expanduser()
-    if path.is_dir():
-        _check_complete(path, form)
-    elif path.exists():
-        raise ModelError(
-            f"--model {name} is a file; expected a directory.",
-            f"Give {form.folder}.",
+    def __init__(self, form: ModelFormat) -> None:
+        self.form = form
+        self.extra = form.extra
+        self.names = form.repositories
+
+    def find(self, name: str) -> FoundModel:
+        """Return the model called `name`: a directory, or a name of the hub (fetched if needed).
+
+        Raises:
+            UsageError: no such model is known.
+            ModelError: the directory lacks a file, or the model is not on this machine
+                and can't be fetched.
+        """
+        there = self.look(name)
+        path = there.path if there.state is ModelState.WHOLE else None
+        path = path or self.fetch(name, None)
+        return FoundModel(path=path, identity=self._identity(path))
+
+    def look(self, name: str) -> Whereabouts:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            self._check_complete(path)
+            return Whereabouts(name=name, origin=str(path), state=ModelState.WHOLE, path=path)
+        if path.exists():
+            raise ModelError(
+                f"--model {name} is a file; expected a directory.", f"Give {self.form.folder}."
+            )
+        if name.startswith((".", "/", "~")) or name.count("/") > 1:
+            raise ModelError(f"There is no model directory {name}.", f"Give {self.form.folder}.")
+        return self._in_cache(name, self._repository(name))
+
+    def cached(self) -> tuple[Whereabouts, ...]:
+        named = set(self.names.values())
+        found = [self._in_cache(one, one) for one in hub_cache.repositories() if one not in named]
+        return tuple(one for one in found if one.state is ModelState.WHOLE)
+
+    def fetch(self, name: str, folder: Path | None) -> Path:
+        repository = self._repository(name)
+        try:
+            from huggingface_hub import snapshot_download  # noqa: PLC0415 - of an extra
+        except ImportError as error:
+            raise no_client(name, self.extra, error) from error
+
+        def download(*, again: bool) -> Path:
+            fetched = snapshot_download(
+                repository,
+                allow_patterns=list(self.form.patterns),
+                cache_dir=hub_cache.hub_cache(),
+                local_dir=folder,
+                force_download=again,
+            )
+            return Path(fetched)
+
+        try:
+            path = download(again=False)
+            if self.form.lacks(path):  # a file that is there but broken is not fetched again
+                path = download(again=True)
+        except Exception as error:
+            copied = f"models/{repository.rpartition('/')[2]}"
+            raise not_given(
+                name,
+                error,
+                f"With a network, run: hf download {repository} --local-dir {copied} there, "
+                f"copy that folder here and use --model {copied}. {self.form.offline}".strip(),
+            ) from error
+        self._check_complete(path)
+        return path
+
+    def _in_cache(self, name: str, repository: str) -> Whereabouts:
+        path = hub_cache.snapshot(repository)
+        missing = () if path is None else tuple(self.form.lacks(path))
+        there = ModelState.PARTIAL if missing else ModelState.WHOLE
+        state = ModelState.ABSENT if path is None else there
+        return Whereabouts(name=name, origin=repository, state=state, path=path, missing=missing)
+
+    def _check_complete(self, path: Path) -> None:
+        missing = self.form.lacks(path)
+        if missing:
+            raise ModelError(
+                f"The model directory {path} lacks {', '.join(missing)}.",
+                f"Expected {self.form.folder}; fetch or convert it again.",
+            )
+
+    def _identity(self, path: Path) -> str:
+        return digest_files(
+            file
+            for file in path.iterdir()
+            if any(file.match(pattern) for pattern in self.form.patterns)
         )
-    elif name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise ModelError(f"There is no model directory {name}.", f"Give {form.folder}.")
-    else:
-        path = _from_hub(name, form)
-        _check_complete(path, form)
-    return FoundModel(path=path, identity=_identity(path, form))
 
-
-def _check_complete(path: Path, form: ModelFormat) -> None:
-    missing = form.lacks(path)
-    if missing:
-        raise ModelError(
-            f"The model directory {path} lacks {', '.join(missing)}.",
-            f"Expected {form.folder}; fetch or convert it again.",
-        )
-
-
-def _identity(path: Path, form: ModelFormat) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for file in sorted(path.iterdir()):
-        if file.is_file() and any(file.match(pattern) for pattern in form.patterns):
-            digest.update(f"{file.name}:{fingerprint_file(file)};".encode())
-    return digest.hexdigest()
-
-
-def _repository(name: str, form: ModelFormat) -> str:
-    if "/" in name:
-        return name
-    if name not in form.repositories:
-        close = difflib.get_close_matches(name, form.repositories, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise UsageError(
-            f"Unknown model {name!r}.{hint}",
-            f"Known names: {', '.join(form.repositories)}; "
-            "or give a local directory or a hub repository.",
-        )
-    return form.repositories[name]
-
-
-def _from_hub(name: str, form: ModelFormat) -> Path:
-    """Return the model's folder in the hub's cache, fetching what is not there."""
-    repository = _repository(name, form)
-    try:
-        from huggingface_hub import snapshot_download  # noqa: PLC0415 - of an extra
-    except ImportError as error:
-        raise ModelError(
-            f"To fetch the model {name!r}, {error.name} is needed, which is not installed.",
-            f"Run: pip install 'longscribe[{form.extra}]'.",
-        ) from error
-    patterns = list(form.patterns)
-    try:
-        cached = Path(snapshot_download(repository, allow_patterns=patterns, local_files_only=True))
-    except OSError:  # not in the cache yet
-        pass
-    else:
-        if not form.lacks(cached):
-            return cached
-    try:
-        return Path(snapshot_download(repository, allow_patterns=patterns))
-    except Exception as error:
-        # The hub's client raises its own errors, those of its HTTP library and OSErrors.
-        folder = repository.rpartition("/")[2]
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(
-            f"The model {name!r} is not on this machine, and the hub can't give it "
-            f"({lines[0].strip().rstrip('.')[:200]}).",
-            f"With a network, run: hf download {repository} --local-dir models/{folder} "
-            f"there, copy that folder here and use --model models/{folder}.",
-        ) from error
+    def _repository(self, name: str) -> str:
+        if "/" in name:
+            return name
+        if name not in self.names:
+            raise unknown_model(name, self.names, "or give a local directory or a hub repository")
+        return self.names[name]
 
 
 # --- weights that are whole ---

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from longscribe.adapters.devices.memory import Mlx
 from longscribe.adapters.recognizers.whisper.engine import (
     IMPOSSIBLE,
     Forced,
@@ -51,42 +52,12 @@ if TYPE_CHECKING:
 WEIGHTS = ("weights.safetensors", "weights.npz")
 QUANTIZED_GROUP = 64
 """Weights that share a scale, MLX's default. Every Whisper's width is a multiple of it."""
-CACHE_LIMIT = 512 * 2**20
-"""Bytes of freed buffers that MLX keeps for reuse within a batch. Between batches it keeps none."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class MlxMemory:
-    """What MLX holds, in bytes. On Apple's GPUs little of it shows in the process's RSS."""
-
-    active: int
-    peak: int
-    """Since the last `reset_peak`."""
-    cached: int
-
-
-def memory_in_use() -> MlxMemory:
-    """Return what MLX holds now and has held."""
-    return MlxMemory(
-        active=mx.get_active_memory(), peak=mx.get_peak_memory(), cached=mx.get_cache_memory()
-    )
-
-
-def reset_peak() -> None:
-    """Count the peak of memory anew."""
-    mx.reset_peak_memory()
-
-
-def limit_memory(limit: int | None, cache: int = CACHE_LIMIT) -> None:
-    """Tell MLX how many bytes to get by with: a guideline, it waits before it goes beyond.
-
-    Args:
-        limit: for everything; None leaves MLX's own (1.5 times what the GPU should hold).
-        cache: for freed buffers.
-    """
-    if limit is not None:
-        mx.set_memory_limit(limit)
-    mx.set_cache_limit(cache)
+def device_kinds() -> tuple[str, ...]:
+    """Return the kinds of device that it can use as it is installed, the best first."""
+    best = _device("auto").partition(":")[0]
+    return ("cpu",) if best == "cpu" else (best, "cpu")
 
 
 def load(settings: RecognizerSettings, model_path: str) -> WhisperRecognizer:
@@ -99,7 +70,7 @@ def load(settings: RecognizerSettings, model_path: str) -> WhisperRecognizer:
     device = _device(settings.device)
     form = number_format(settings.compute_type, device)
     mx.set_default_device(mx.cpu if device == "cpu" else mx.gpu)
-    limit_memory(None)
+    Mlx(mx=mx).limit_cache()
     try:
         with memory_errors():
             model, form = _load_model(Path(model_path), form)
@@ -245,9 +216,6 @@ class MlxEngine:
             ]
             heads = np.array(mx.stack(picked).astype(mx.float32))
         return Forced(logprobs=tuple(np.array(logprobs.astype(mx.float32))), attention=heads)
-
-    def release(self) -> None:
-        mx.clear_cache()
 
 
 class MlxDecoder:

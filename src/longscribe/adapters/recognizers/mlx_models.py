@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from longscribe.adapters.recognizers.hub_models import (
-    ModelFormat,
-    broken_weights,
-    find_hub_model,
-)
+from longscribe.adapters.recognizers.hub_models import HubShelf, ModelFormat, broken_weights
 from longscribe.adapters.recognizers.models import FoundModel
 
 CONFIG = "config.json"
@@ -42,12 +38,14 @@ def _lacks(path: Path) -> list[str]:
     return found
 
 
-MLX_FORMAT = ModelFormat(
-    extra="mlx",
-    folder=f"a directory in mlx-whisper's format, with {CONFIG} and {WEIGHTS[0]}",
-    repositories=REPOSITORIES,
-    patterns=(CONFIG, *WEIGHTS),
-    lacks=_lacks,
+MLX_SHELF = HubShelf(
+    ModelFormat(
+        extra="mlx",
+        folder=f"a directory in mlx-whisper's format, with {CONFIG} and {WEIGHTS[0]}",
+        repositories=REPOSITORIES,
+        patterns=(CONFIG, *WEIGHTS),
+        lacks=_lacks,
+    )
 )
 
 
@@ -59,4 +57,4 @@ def find_mlx_model(name: str) -> FoundModel:
         ModelError: the directory lacks a file, or the model is not on this machine
             and can't be fetched.
     """
-    return find_hub_model(name, MLX_FORMAT)
+    return MLX_SHELF.find(name)

@@ -53,13 +53,20 @@ SHORTEST = SAMPLE_RATE // 10
 """Audio under this holds no word, and PocketSphinx may make nothing of it."""
 PAUSE = to_samples(0.4)
 """A silence this long ends a segment: there is no punctuation to go by."""
-TERM_WEIGHT = 20.0
-"""How much likelier a term is, by itself, than the average word of the language model."""
+TERM_WEIGHT = 100.0
+"""How much likelier a term is, by itself, than the average word of the language model. Measured on
+18 names of the sample and a minute of human speech, with 20 terms: from 1 to 500 it hardly matters
+(10 to 12 names right, none where there is none), at 5000 a name is heard that nobody said."""
 MOST_PRONUNCIATIONS = 4
 """Of one term."""
 UNKNOWN_NO_SPEECH = 0.0
 """Not known: what is no speech comes out as silence."""
 LEAST_PROBABILITY = 1e-10
+
+
+def device_kinds() -> tuple[str, ...]:
+    """Return the kinds of device that it can use as it is installed, the best first."""
+    return ("cpu",)
 
 
 def load(settings: RecognizerSettings, model_path: str) -> PocketsphinxRecognizer:

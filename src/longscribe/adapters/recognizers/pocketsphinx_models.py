@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from longscribe.adapters.recognizers.models import FoundModel
+from longscribe.adapters.recognizers.models import FoundModel, ModelState, Whereabouts
 from longscribe.config import Options
 from longscribe.errors import ModelError, RecognizerError, UsageError
 from longscribe.fingerprint import fingerprint_file
@@ -42,6 +43,53 @@ class SphinxModel:
         return (*sorted(acoustic), self.dictionary, self.language)
 
 
+class SphinxShelf:
+    """Fulfils `ModelShelf` for the model that comes with PocketSphinx, and for directories."""
+
+    extra = "pocketsphinx"
+    names: Mapping[str, str] = {BUNDLED: "in the package pocketsphinx"}
+
+    def look(self, name: str) -> Whereabouts:
+        path = Path(name).expanduser()
+        if path.exists():
+            model_in(path)
+            return Whereabouts(name=name, origin=str(path), state=ModelState.WHOLE, path=path)
+        if name in _OWN_NAMES:
+            bundled = _bundled()
+            state = ModelState.ABSENT if bundled is None else ModelState.WHOLE
+            return Whereabouts(name=name, origin=self.names[BUNDLED], state=state, path=bundled)
+        if name.startswith((".", "/", "~")) or "/" in name:
+            raise ModelError(
+                f"There is no model directory {name}.",
+                f"Give one with an acoustic model ({', '.join(ACOUSTIC)}), or leave out --model.",
+            )
+        raise UsageError(
+            f"The recognizer 'pocketsphinx' has no model {name!r}.",
+            f"Leave out --model to use its own, {BUNDLED}; or give a directory.",
+        )
+
+    def cached(self) -> tuple[Whereabouts, ...]:
+        """Return nothing: the hub has none."""
+        return ()
+
+    def fetch(self, name: str, folder: Path | None) -> Path:
+        """Return the model that is here: there is none to fetch.
+
+        Raises:
+            RecognizerError: pocketsphinx is not installed.
+            UsageError: another folder is wanted, or another model.
+        """
+        if folder is not None:
+            raise UsageError(
+                "The model of 'pocketsphinx' comes inside its package; there is nothing to fetch.",
+                "On the other machine run: pip install 'longscribe[pocketsphinx]'.",
+            )
+        return self.look(name).path or _installed()
+
+
+SPHINX_SHELF = SphinxShelf()
+
+
 def find_sphinx_model(name: str) -> FoundModel:
     """Return the model called `name`: the bundled one, or a directory.
 
@@ -50,26 +98,15 @@ def find_sphinx_model(name: str) -> FoundModel:
         UsageError: `name` is that of another recognizer's model.
         ModelError: the directory holds no whole model.
     """
-    path = Path(name).expanduser()
-    if path.exists():
-        model = model_in(path)
-    elif name in _OWN_NAMES:
-        path = _bundled()
-        model = model_in(path)
-    elif name.startswith((".", "/", "~")) or "/" in name:
-        raise ModelError(
-            f"There is no model directory {name}.",
-            f"Give one with an acoustic model ({', '.join(ACOUSTIC)}), or leave out --model.",
-        )
-    else:
-        raise UsageError(
-            f"The recognizer 'pocketsphinx' has no model {name!r}.",
-            f"Leave out --model to use its own, {BUNDLED}; or give a directory.",
-        )
+    path = SPHINX_SHELF.look(name).path or _installed()
+    return FoundModel(path=path, identity=_identity(model_in(path)))
+
+
+def _identity(model: SphinxModel) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for file in model.files:
         digest.update(f"{file.name}:{fingerprint_file(file)};".encode())
-    return FoundModel(path=path, identity=digest.hexdigest())
+    return digest.hexdigest()
 
 
 def model_in(path: Path) -> SphinxModel:
@@ -87,7 +124,7 @@ def model_in(path: Path) -> SphinxModel:
         raise ModelError(f"--model {path} is a file; expected a directory.", "Give a directory.")
     if _is_acoustic(path):
         _check_acoustic(path)
-        rest = model_in(_bundled())
+        rest = model_in(_installed())
         return SphinxModel(acoustic=path, dictionary=rest.dictionary, language=rest.language)
     acoustic = [part for part in sorted(path.iterdir()) if part.is_dir() and _is_acoustic(part)]
     phones = {file for file in path.iterdir() if "phone" in file.name}  # n-grams of phones
@@ -132,12 +169,24 @@ def _only(found: list[Path], path: Path, what: str) -> Path:
     )
 
 
-def _bundled() -> Path:
-    """Return the directory of the model inside the installed package."""
+def _bundled() -> Path | None:
+    """Return the directory of the model inside the package, if that is installed."""
     spec = importlib.util.find_spec("pocketsphinx")
     if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0]) / "model" / BUNDLED
+
+
+def _installed() -> Path:
+    """Return the directory of the bundled model.
+
+    Raises:
+        RecognizerError: pocketsphinx is not installed.
+    """
+    bundled = _bundled()
+    if bundled is None:
         raise RecognizerError(
             "The recognizer 'pocketsphinx' needs pocketsphinx, which is not installed.",
             "Run: pip install 'longscribe[pocketsphinx]'.",
         )
-    return Path(spec.submodule_search_locations[0]) / "model" / BUNDLED
+    return bundled

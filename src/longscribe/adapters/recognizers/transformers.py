@@ -59,6 +59,12 @@ MULTILINGUAL = 51_865
 """Tokens that a vocabulary of many languages has at least."""
 
 
+def device_kinds() -> tuple[str, ...]:
+    """Return the kinds of device that it can use as it is installed, the best first."""
+    cuda, mps = torch.cuda.device_count() > 0, torch.backends.mps.is_available()
+    return (*(["cuda"] if cuda else []), *(["mps"] if mps else []), "cpu")
+
+
 def load(settings: RecognizerSettings, model_path: str) -> WhisperRecognizer:
     """Load a Whisper model in the format of the Hugging Face hub.
 
@@ -92,8 +98,7 @@ def _first_line(error: Exception) -> str:
 
 def _device(asked: str) -> Any:
     """Return the torch device: `auto` takes a CUDA GPU before Apple's, and that before the CPU."""
-    cuda, mps = torch.cuda.device_count(), torch.backends.mps.is_available()
-    here = [*(["cuda"] if cuda else []), *(["mps"] if mps else []), "cpu"]
+    cuda, here = torch.cuda.device_count(), device_kinds()
     kind, _, index = (here[0] if asked == "auto" else asked).partition(":")
     if kind not in here or (kind == "cuda" and int(index or 0) >= cuda):
         raise RecognizerError(
@@ -209,10 +214,6 @@ class TorchEngine:
         logprobs = logits.log_softmax(dim=-1).gather(-1, chosen)[..., 0].cpu().numpy()
         heads = torch.stack(decoder.attention).cpu().numpy() if attention else None
         return Forced(logprobs=tuple(logprobs), attention=heads)
-
-    def release(self) -> None:
-        if self.place.type == "mps":
-            torch.mps.empty_cache()
 
 
 class TorchDecoder:

@@ -5,11 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from longscribe.adapters.recognizers.hub_models import (
-    ModelFormat,
-    broken_weights,
-    find_hub_model,
-)
+from longscribe.adapters.recognizers.hub_models import HubShelf, ModelFormat, broken_weights
 from longscribe.adapters.recognizers.models import FoundModel
 
 REQUIRED = ("config.json", "tokenizer.json")
@@ -49,6 +45,12 @@ def _lacks(path: Path) -> list[str]:
     return found
 
 
+def weight_files(path: Path) -> tuple[Path, ...]:
+    """Return the files that hold the weights of a whole model."""
+    names = [WEIGHTS] if (path / WEIGHTS).is_file() else _parts(path)
+    return tuple(path / name for name in names)
+
+
 def _parts(path: Path) -> list[str]:
     """Return the files that the index names; none if it can't be read."""
     try:
@@ -58,12 +60,14 @@ def _parts(path: Path) -> list[str]:
         return []
 
 
-TRANSFORMERS_FORMAT = ModelFormat(
-    extra="transformers",
-    folder=f"a directory as on the Hugging Face hub, with {', '.join(REQUIRED)} and {WEIGHTS}",
-    repositories=REPOSITORIES,
-    patterns=(*REQUIRED, "generation_config.json", WEIGHTS, INDEX, "model-*.safetensors"),
-    lacks=_lacks,
+TRANSFORMERS_SHELF = HubShelf(
+    ModelFormat(
+        extra="transformers",
+        folder=f"a directory as on the Hugging Face hub, with {', '.join(REQUIRED)} and {WEIGHTS}",
+        repositories=REPOSITORIES,
+        patterns=(*REQUIRED, "generation_config.json", WEIGHTS, INDEX, "model-*.safetensors"),
+        lacks=_lacks,
+    )
 )
 
 
@@ -75,4 +79,4 @@ def find_transformers_model(name: str) -> FoundModel:
         ModelError: the directory lacks a file, or the model is not on this machine
             and can't be fetched.
     """
-    return find_hub_model(name, TRANSFORMERS_FORMAT)
+    return TRANSFORMERS_SHELF.find(name)

@@ -51,9 +51,10 @@ from longscribe.types import (
     Word,
 )
 
-# Its threads wait for each other in loops that keep the processor busy. Measured on two busy cores,
-# a window takes 5.3 s so and 2.6 s when they sleep. Read once, when the library is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Its threads wait for each other in loops that keep the processor busy, by default so long that
+# on a machine with other work a window takes twice its time. A thousand turns cost nothing where
+# there is none. Read once, when GNU's OpenMP is loaded; other libraries do not mind.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 try:
     import _pywhispercpp
@@ -103,6 +104,12 @@ def _note(level: int, text: str) -> None:
 _pywhispercpp.whisper_log_set(_note)
 # ggml must not call into an interpreter that is gone.
 atexit.register(_pywhispercpp.whisper_log_set, None)
+
+
+def device_kinds() -> tuple[str, ...]:
+    """Return the kinds of device that it can use as it is installed, the best first."""
+    built = set(re.findall(r"(\w+) : ", _pywhispercpp.whisper_print_system_info()))
+    return (*(kind for kind, names in GPUS.items() if built & set(names)), "cpu")
 
 
 def load(settings: RecognizerSettings, model_path: str) -> WhisperCppRecognizer:
@@ -162,9 +169,7 @@ def _tokens(context: Any, header: GgmlHeader, file: Path) -> WhisperTokens:
 
 def _check_device(device: str) -> None:
     """Refuse a device for which this build of whisper.cpp has no backend."""
-    kind = device.partition(":")[0]
-    built = re.findall(r"(\w+) : ", _pywhispercpp.whisper_print_system_info())
-    if kind not in {"auto", "cpu"} and not set(GPUS.get(kind, ())) & set(built):
+    if device.partition(":")[0] not in {"auto", *device_kinds()}:
         raise _no_device(device)
 
 

@@ -86,20 +86,33 @@ def pad_prompt(prompt: FittedPrompt, length: int) -> Prompt:
     return Prompt(terms=prompt.terms, text=prompt.text, token_ids=(*padding, *prompt.token_ids))
 
 
-def make_batches(lengths: Sequence[int], batch_size: int, budget: int) -> list[Batch]:
+def make_batches(
+    lengths: Sequence[int], batch_size: int, budget: int, group_size: int | None = None
+) -> list[Batch]:
     """Group windows by prompt length into batches of at most `batch_size`.
 
     Windows without a prompt never share a batch with prompted ones. Among the
     prompted, neighbours in length share one, so that padding stays short.
+
+    Args:
+        lengths: tokens of each window's prompt.
+        batch_size: windows decoded together, at most.
+        budget: tokens to which no prompt is lengthened.
+        group_size: windows whose prompts get one length; None: those of a batch. With it,
+            prompts stay as they are when batches are made smaller.
     """
+    grouped = group_size or batch_size
     prompted = sorted((n for n, length in enumerate(lengths) if length), key=lengths.__getitem__)
     plain = [n for n, length in enumerate(lengths) if not length]
     batches = []
     for group in (plain, prompted):
-        for first in range(0, len(group), batch_size):
-            members = group[first : first + batch_size]
+        for first in range(0, len(group), grouped):
+            members = group[first : first + grouped]
             longest = max(lengths[member] for member in members)
             rounded = min(-(-longest // LENGTH_STEP) * LENGTH_STEP, max(budget, longest))
-            batches.append(Batch(indices=tuple(sorted(members)), prompt_length=rounded))
+            batches += [
+                Batch(indices=tuple(sorted(members[at : at + batch_size])), prompt_length=rounded)
+                for at in range(0, len(members), batch_size)
+            ]
     # Early windows first, so that progress runs with the media.
     return sorted(batches, key=lambda batch: batch.indices)

@@ -108,10 +108,6 @@ class Engine(Protocol):
         """
         ...
 
-    def release(self) -> None:
-        """Give memory back that only a cache holds."""
-        ...
-
 
 def samples_of(pcm: Pcm) -> npt.NDArray[np.float32]:
     """Return one window as the networks want it: 30 s of float samples, silence at the end."""

@@ -80,7 +80,6 @@ class WhisperRecognizer:
                 decoding = self._engine.begin(self._encode([pcm]), [[self._tokens.start]])
                 found = decoding.probabilities(0, list(languages.values()))[0].astype(np.float64)
                 shares += found / found.sum() / len(windows)
-        self._engine.release()
         best = max(zip(shares, languages, strict=True))
         return LanguageGuess(language=best[1], probability=round(float(best[0]), 4))
 
@@ -89,10 +88,12 @@ class WhisperRecognizer:
     ) -> Iterator[tuple[WindowResult, ...]]:
         prompts = [self._fit(window, settings) for window in windows]
         lengths = [len(prompt.token_ids) for prompt in prompts]
-        for batch in make_batches(lengths, settings.batch_size, settings.prompt_tokens):
+        batches = make_batches(
+            lengths, settings.batch_size, settings.prompt_tokens, settings.prompt_group
+        )
+        for batch in batches:
             with memory_errors():
                 results = self._decode_batch(batch, windows, prompts, (settings, chunk_id))
-            self._engine.release()
             yield results
 
     def score(
@@ -111,7 +112,6 @@ class WhisperRecognizer:
                     float(logprobs[len(opening) - 1 :][: len(row)].sum(dtype=np.float64))
                     for logprobs, row in zip(forced.logprobs, batch, strict=True)
                 ]
-        self._engine.release()
         return tuple(scores)
 
     def _fit(self, window: WindowAudio, settings: DecodeSettings) -> FittedPrompt:
