@@ -46,8 +46,8 @@ class ChunkWork:
     ledger: Ledger = field(default_factory=Ledger)
     language: str | None = None
     """Once it is known."""
-    device: str = "cpu"
-    """Where the workers really run, once one has said so."""
+    device: str | None = None
+    """Where workers started as asked really run, once the first has said so."""
     most_together: int | None = None
     """Windows decoded together at most, once it is known what a worker can hold."""
     unwritten: bool = False
@@ -55,7 +55,8 @@ class ChunkWork:
 
     def meet(self, ready: WorkerReady) -> tuple[str, ...]:
         """Learn from a worker's start what it can do; return what the user should know of that."""
-        self.device = ready.device
+        # Later ones may run elsewhere: on the ladder's last rung.
+        self.device = self.device or ready.device
         if self.most_together is not None:
             return ()
         options = self.job.options
@@ -165,7 +166,7 @@ class ChunkWork:
                 batch_size=settings.batch_size,
                 beam_size=settings.beam_size,
                 compute_type=engine.compute_type,
-                device=self.device if engine.device == "auto" else engine.device,
+                device=(self.device or AUTO) if engine.device == AUTO else engine.device,
             ),
         )
 
@@ -191,7 +192,9 @@ class ChunkWork:
         assert entry.step is not None, f"chunk {entry.label} has no step"
         journal, effort, first = self.tools.journal, entry.step.effort, self._first_step().effort
         engine = self.job.options.recognizer_settings
-        if (effort.device, effort.compute_type) != (first.device, first.compute_type):
+        # The step may be older than the first worker's word on where `auto` is.
+        as_asked = effort.device in (engine.device, first.device)
+        if not as_asked or effort.compute_type != first.compute_type:
             engine = replace(engine, device=effort.device, compute_type=effort.compute_type)
         attempt = Attempt(
             chunk_id=entry.chunk.chunk_id,
