@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from longscribe.config import Task
-from longscribe.core.bias.learning import Source, learnt_terms
 from longscribe.core.coverage import assert_accounted, totals
 from longscribe.core.lifecycle import ChunkState
 from longscribe.job_events import (
@@ -28,7 +26,6 @@ from longscribe.job_events import (
     MemoryRelieved,
     MemorySampled,
     RunFinished,
-    TermsLearnt,
     WorkerReady,
 )
 from longscribe.ports import (
@@ -130,7 +127,7 @@ def _finish(run: RunState) -> Iterator[JobEvent]:
     coverage = view.coverage()
     assert_accounted(coverage, view.duration)
     run.release_audio()
-    yield from _learn(run)
+    yield from run.learn_terms()
     samples = totals(coverage)
     yield run.tools.journal.record(
         RunFinished(
@@ -140,15 +137,3 @@ def _finish(run: RunState) -> Iterator[JobEvent]:
             silence=samples[CoverageKind.SILENCE],
         )
     )
-
-
-def _learn(run: RunState) -> Iterator[JobEvent]:
-    """Keep the names that this transcript teaches for the next files."""
-    store, job = run.tools.learnt, run.job
-    if store is None:
-        return
-    view = run.view()
-    language = "en" if job.options.task is Task.TRANSLATE else view.language
-    terms = learnt_terms(view.segments(), job.glossary, language)
-    store.add(terms, Source(stem=job.media.stem, fingerprint=job.fingerprint))
-    yield run.tools.journal.record(TermsLearnt(terms=tuple(term.text for term in terms)))

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from longscribe.chunk_work import ChunkWork
+from longscribe.config import Task
 from longscribe.core.aligned_words import not_aligned
+from longscribe.core.bias.learning import Source, learnt_terms
 from longscribe.core.coverage import audio_extent
 from longscribe.core.endings import missing_tail
 from longscribe.core.keys import glossary_digest, language_key, plan_key
@@ -30,6 +32,7 @@ from longscribe.job_events import (
     Notice,
     OutputsWritten,
     RunStarted,
+    TermsLearnt,
     WorkerReady,
 )
 from longscribe.ports import (
@@ -332,6 +335,20 @@ class RunState:
             )
         told = f"The language could not be told yet: {failure.message}; trying again."
         return self.tools.journal.record(Notice(message=told))
+
+    # --- the next files ---
+
+    def learn_terms(self) -> Iterator[JobEvent]:
+        """Keep the names that this transcript teaches, if they are to be kept."""
+        store, job = self.tools.learnt, self.job
+        if store is None:
+            return
+        view = self.view()
+        language = "en" if job.options.task is Task.TRANSLATE else view.language
+        terms = learnt_terms(view.segments(), job.glossary, language)
+        store.add(terms, Source(stem=job.media.stem, fingerprint=job.fingerprint))
+        learnt = TermsLearnt(terms=tuple(term.text for term in terms))
+        yield self.tools.journal.record(learnt)
 
     # --- patience ---
 
