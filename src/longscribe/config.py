@@ -363,6 +363,11 @@ class Options(BaseSettings):
             raise ValueError(
                 "--memory-limit needs workers that can be ended; leave out --isolation off"
             )
+        recycles = self.recycle_after != type(self).model_fields["recycle_after"].default
+        if self.isolation is Isolation.OFF and recycles and self.recycle_after != OFF:
+            raise ValueError(
+                "--recycle-after needs workers that can be replaced; leave out --isolation off"
+            )
         return self
 
     @model_validator(mode="after")

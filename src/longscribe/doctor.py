@@ -19,6 +19,8 @@ from longscribe.adapters.environments.trial import try_engine
 from longscribe.adapters.recognizers.catalog import CATALOG, EngineKind
 from longscribe.adapters.recognizers.hub_cache import hub_cache
 from longscribe.adapters.recognizers.inventory import ModelEntry, here, inventory
+from longscribe.adapters.recognizers.models import has_client
+from longscribe.adapters.recognizers.pocketsphinx_models import SPHINX_SHELF
 from longscribe.config import Options
 from longscribe.core.choosing import AUTO
 from longscribe.core.diagnosis import (
@@ -196,6 +198,7 @@ def _wanted(options: Options, chosen: str) -> WantedModel | None:
             for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
         ),
         trouble=trouble,
+        client=has_client() or (chosen in CATALOG and CATALOG[chosen].shelf is SPHINX_SHELF),
     )
 
 

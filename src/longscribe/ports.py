@@ -218,7 +218,7 @@ class LanguageToolsFactory(Protocol):
 class WorkerMemory(Protocol):
     """What a worker's process and its device hold. Lives in a worker process."""
 
-    def settle(self, device: str) -> None:
+    def settle(self, device: str, shared_by: int = 1) -> None:
         """Take note of where the recognizer works, now that it is loaded."""
         ...
 

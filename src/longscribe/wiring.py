@@ -29,7 +29,7 @@ from longscribe.adapters.recognizers.catalog import CATALOG
 from longscribe.adapters.recognizers.ct2_models import find_ct2_model
 from longscribe.adapters.recognizers.ggml_models import find_ggml_model
 from longscribe.adapters.recognizers.mlx_models import find_mlx_model
-from longscribe.adapters.recognizers.models import FoundModel, take_as_given
+from longscribe.adapters.recognizers.models import FoundModel, local_path, take_as_given
 from longscribe.adapters.recognizers.pocketsphinx_models import find_sphinx_model
 from longscribe.adapters.recognizers.transformers_models import find_transformers_model
 from longscribe.adapters.recognizers.whisperx_models import (
@@ -237,7 +237,7 @@ def settled(options: Options) -> Options:
         for name in ("glossary", "learn_glossary", "output_dir", "job_dir")
         if (path := getattr(options, name)) is not None
     }
-    model = Path(options.model).expanduser()
+    model = local_path(options.model)
     aligner_path = local_aligner(options.align_model)
     return options.model_copy(
         update={
@@ -263,7 +263,8 @@ def notices(folder: JobFolder, options: Options, python: WorkerPython | None) ->
             "Isolation is off: a crash of native code ends the program, a hang can't be ended, "
             "and memory is not given back. What is finished is safe all the same."
         )
-    found += worker_environment(os.environ).notices
+    else:
+        found += worker_environment(os.environ).notices
     if folder.on_network is not None:
         found.append(
             f"The job folder lies on a network file system ({folder.on_network}); its locks and "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from longscribe.adapters.environments import places, recipes, registry
+from longscribe.adapters.environments.install import Order, install
 from longscribe.adapters.environments.registry import Environment
-from longscribe.adapters.environments.settings_file import chosen_pythons
+from longscribe.adapters.environments.settings_file import chosen_python, chosen_pythons
 from longscribe.adapters.environments.trial import try_engine
+from longscribe.cli.installing import list_environments, remove_environment
 from longscribe.errors import InstallError, RecognizerError, UsageError, WorkerStartError
 from longscribe.wiring import RECOGNIZERS
 from longscribe.worker.elsewhere import NEEDS
-from tests.environments import ENGINE, bare_venv, packages_with_theirs, worker_venv
+from tests.environments import ENGINE, bare_venv, linked, packages_with_theirs, wheels, worker_venv
 
 
 @pytest.fixture
@@ -62,8 +65,8 @@ def test_a_path_may_be_absolute_relative_to_the_file_or_on_the_path(
         '[recognizers.c]\npython = "python"\n'
         '[recognizers."whisper.cpp"]\npython = "~/bin/python"\n'
     )
-    assert set(chosen_pythons().values()) == {home / "bin" / "python"}
     assert list(chosen_pythons()) == ["a", "b", "c", "whisper.cpp"]
+    assert set(map(chosen_python, chosen_pythons())) == {home / "bin" / "python"}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +102,7 @@ def test_what_is_wrong_in_the_file_is_said(home: Path, text: str, told: str) -> 
     file = home / "longscribe.toml"
     file.write_text(text)
     with pytest.raises(UsageError) as caught:
-        chosen_pythons()
+        chosen_python("a")
     assert told in str(caught.value)
     assert str(file) in str(caught.value)
     assert "Expected: [recognizers.NAME] with python" in str(caught.value)
@@ -110,7 +113,24 @@ def test_the_folder_of_a_venv_is_nearly_right(home: Path) -> None:
     python = bare_venv(home / "venv")
     (home / "longscribe.toml").write_text("[recognizers.a]\npython = 'venv/'")
     with pytest.raises(UsageError, match=f"Did you mean {python}"):
-        chosen_pythons()
+        chosen_python("a")
+
+
+def test_a_python_that_has_gone_stops_its_own_recognizer_only(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "longscribe.toml").write_text(
+        "[recognizers.whisperx]\npython = '/no/such'\n"
+        f"[recognizers.mlx]\npython = '{sys.executable}'\n"
+    )
+    assert registry.python_for("faster-whisper") is None
+    assert registry.python_for("mlx") is not None
+    with pytest.raises(UsageError, match=r"recognizers\.whisperx\.python is '/no/such'"):
+        registry.python_for("whisperx")
+    list_environments()
+    stale, good = capsys.readouterr().out.splitlines()
+    assert stale.startswith("whisperx: broken: ")
+    assert good.startswith(f"mlx: {sys.executable} (")
 
 
 def test_a_file_that_was_named_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +165,7 @@ def test_a_folder_counts_once_its_marker_is_there(home: Path) -> None:
     assert found is not None
     assert found.path == folder / "bin" / "python"
     assert registry.leftovers("whisperx") == ()
-    assert [one.recognizer for one in registry.all_installed()] == ["whisperx"]
+    assert registry.marked() == ("whisperx",)
 
 
 def test_the_settings_file_goes_before_what_was_installed(home: Path) -> None:
@@ -169,6 +189,50 @@ def test_a_damaged_marker_is_an_error(home: Path) -> None:
     (home / "environments" / "whisperx.json").write_text("{")
     with pytest.raises(RecognizerError, match="Run: longscribe install whisperx"):
         registry.python_for("whisperx")
+
+
+UNREADABLE = [
+    pytest.param("{", "JSONDecodeError", id="damaged"),
+    pytest.param(
+        '{"recognizer": {}, "place": "whisperx-1"}', "ValidationError", id="of a later one"
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), UNREADABLE)
+def test_a_marker_that_can_t_be_read_is_told_in_a_line_and_removed(
+    home: Path, capsys: pytest.CaptureFixture[str], text: str, told: str
+) -> None:
+    folder = home / "environments" / "whisperx-1"
+    folder.mkdir(parents=True)
+    marker = home / "environments" / "whisperx.json"
+    marker.write_text(text)
+    list_environments()
+    assert capsys.readouterr().out == (
+        f"whisperx: broken: {marker} can't be read ({told}). Run: longscribe install whisperx.\n"
+    )
+    remove_environment("whisperx")
+    assert not folder.exists()
+    assert registry.marked() == ()
+    with pytest.raises(InstallError, match="There is no environment"):
+        remove_environment("whisperx")
+
+
+@pytest.mark.needs_model
+def test_install_replaces_a_marker_that_can_t_be_read(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "faster-whisper"
+    marker = home / "environments" / f"{name}.json"
+    marker.parent.mkdir()
+    marker.write_text("{")
+    found = wheels(tmp_path / "wheels", links=linked(tmp_path / "linked", (*NEEDS, *ENGINE)))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(found))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    order = Order(recognizer=name, factory=FASTER_WHISPER, python=None, overrides=())
+    made, _ = install(order, lambda _: None)
+    assert registry.installed(name) == made
 
 
 def test_leftovers_of_another_recognizer_are_left_alone(home: Path) -> None:

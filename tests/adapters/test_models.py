@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import sys
 from pathlib import Path
 
 import huggingface_hub
 import pytest
 
+from longscribe.adapters.recognizers.catalog import CATALOG
 from longscribe.adapters.recognizers.ct2_models import (
     REPOSITORIES,
     REQUIRED,
@@ -16,8 +18,10 @@ from longscribe.adapters.recognizers.ct2_models import (
     broken_ct2_weights,
     find_ct2_model,
 )
-from longscribe.adapters.recognizers.models import take_as_given
+from longscribe.adapters.recognizers.models import has_client, take_as_given
+from longscribe.config import Options
 from longscribe.errors import ModelError, UsageError
+from longscribe.wiring import settled
 from tests.e2e.support import MODEL
 from tests.hub import cached, ct2_weights
 
@@ -181,6 +185,43 @@ def test_real_weights_are_whole_and_half_of_them_are_not(tmp_path: Path) -> None
     for length in (len(data) // 2, len(data) - 1):
         (tmp_path / WEIGHTS).write_bytes(data[:length])
         assert broken_ct2_weights(tmp_path / WEIGHTS) is not None
+
+
+def heard(mels: int) -> bytes:
+    """Return weights whose first layer hears so many mels."""
+    name = b"encoder/conv1/weight\0"
+    values = bytes(2 * mels * 3)
+    parts = [struct.pack("<IH", 6, 2), b"W\0", struct.pack("<IIH", 3, 1, len(name)), name]
+    parts += [struct.pack("<B3IBI", 3, 2, mels, 3, 1, len(values)), values, struct.pack("<I", 0)]
+    return b"".join(parts)
+
+
+def test_a_model_of_other_mels_must_say_so(folder: Path) -> None:
+    """Otherwise faster-whisper makes 80 of them, and fails at the first window."""
+    (folder / WEIGHTS).write_bytes(heard(128))
+    assert find_ct2_model(str(folder)).path == folder
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(ModelError, match=r"lacks preprocessor_config\.json\."):
+        find_ct2_model(str(folder))
+    (folder / WEIGHTS).write_bytes(heard(80))
+    assert find_ct2_model(str(folder)).path == folder
+
+
+@pytest.mark.parametrize("name", ["~nosuch/x", "x" * 300, "./" + "x" * 300, "nul\0"])
+def test_what_the_system_can_not_look_at_is_one_line(name: str) -> None:
+    looks = [kind.shelf.look for kind in CATALOG.values()]
+    for look in (*looks, lambda model: settled(Options.build(model=model))):
+        with pytest.raises(UsageError, match="no path that can be looked at") as caught:
+            look(name)
+        assert len(str(caught.value)) < 250
+
+
+def test_whether_the_client_is_here_is_told_without_importing_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert has_client()
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert not has_client()
 
 
 def test_every_name_leads_to_a_repository() -> None:

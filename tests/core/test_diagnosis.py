@@ -67,6 +67,10 @@ def test_where_all_is_well_nothing_is_said() -> None:
             "HF_HUB_OFFLINE", "HF_HUB_OFFLINE=0 longscribe models fetch small", True,
         ),
         (
+            {"model": replace(MODEL, state="absent", client=False, offline=True)},
+            "client", "pip install huggingface-hub", True,
+        ),
+        (
             {"model": replace(MODEL, state="partial", missing=("model.bin",))},
             "lacks model.bin", "models fetch", False,
         ),

@@ -116,10 +116,17 @@ def test_growth_may_be_allowed():
 
 def test_a_worker_near_its_limit_is_replaced_where_a_new_one_would_hold_less():
     settings = replace(LIMITED, growth=None)
-    assert after(Governor.begin(settings, on_cpu(300 * MB)), 910 * MB, 950 * MB) == [
-        Remedy.SMALLER_BATCH, Remedy.NEW_WORKER,
-    ][1:]  # fmt: skip
-    assert after(Governor.begin(settings, on_cpu(850 * MB)), 910 * MB, 950 * MB) == []
+    governor = Governor.begin(settings, on_cpu(300 * MB))
+    assert after(governor, 700 * MB, 750 * MB) == []
+    assert after(governor, 910 * MB, 950 * MB) == [Remedy.NEW_WORKER]
+
+
+def test_what_the_first_chunk_leaves_is_no_reason_to_replace_every_worker():
+    settings = replace(LIMITED, growth=None)
+    for _ in range(3):
+        governor = Governor.begin(settings, on_cpu(300 * MB))
+        assert after(governor, 910 * MB, 950 * MB) == []
+        assert after(governor, 920 * MB, 950 * MB) == []
 
 
 def test_a_thread_is_never_replaced():

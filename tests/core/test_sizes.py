@@ -61,3 +61,10 @@ def test_a_limit_needs_workers_that_can_be_ended():
         Options.build(memory_limit="1GB", isolation="off")
     settings = Options.build(isolation="off").memory_settings
     assert (settings.replaceable, settings.sample_every) == (False, 0.0)
+
+
+def test_workers_that_are_threads_are_not_recycled() -> None:
+    with pytest.raises(UsageError, match="--recycle-after needs workers"):
+        Options.build(recycle_after="500MB", isolation="off")
+    Options.build(isolation="off")
+    Options.build(recycle_after="off", isolation="off")

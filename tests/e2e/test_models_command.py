@@ -132,6 +132,20 @@ def test_a_model_can_be_fetched_into_a_folder(
     assert CT2_SHELF.look(str(folder)).state is ModelState.WHOLE
 
 
+def test_a_fetch_into_a_folder_of_the_models_name_is_gone_on_with(
+    tmp_path: Path, cache: Path, hub: LoopbackHub
+) -> None:
+    fetch_here = ("fetch", "small", "--recognizer", "faster-whisper", "--to", "small")
+    hub.breaks["model.bin"] = [100] * 20
+    assert models(*fetch_here, cache=cache, hub=hub, cwd=tmp_path).status == 1
+    assert (tmp_path / "small").is_dir()
+    hub.breaks.clear()
+    for _ in range(2):
+        done = models(*fetch_here, cache=cache, hub=hub, cwd=tmp_path)
+        assert done.status == 0, done.err
+        assert (tmp_path / "small" / "model.bin").read_bytes() == WEIGHTS
+
+
 def test_what_the_hub_does_not_have_is_one_line(cache: Path, hub: LoopbackHub) -> None:
     done = models("fetch", "no/body", "--recognizer", "faster-whisper", cache=cache, hub=hub)
     assert done.status == 1
@@ -179,6 +193,15 @@ def test_what_is_here_is_listed_with_its_place(tmp_path: Path, cache: Path) -> N
     table = models("list", "--recognizer", "whisper.cpp", cache=cache).out
     assert "tiny" in table
     assert "Systran" not in table
+
+
+def test_a_folder_named_like_a_model_does_not_break_the_list(tmp_path: Path, cache: Path) -> None:
+    for name in ("base", "en-us"):
+        (tmp_path / name).mkdir()
+    done = models("list", "--json", cache=cache, cwd=tmp_path)
+    assert done.status == 0, done.err
+    states = {row["state"] for row in json.loads(done.out) if row["name"] == "base"}
+    assert states == {"absent"}
 
 
 def test_the_commit_that_was_fetched_is_the_one_that_counts(cache: Path) -> None:

@@ -10,8 +10,8 @@ from rich.markup import escape
 from longscribe import wiring
 from longscribe.adapters.environments import places, recipes, registry
 from longscribe.adapters.environments.install import Order, install, log_tail, remove
-from longscribe.adapters.environments.settings_file import chosen_pythons
-from longscribe.errors import InstallError
+from longscribe.adapters.environments.settings_file import chosen_python, chosen_pythons
+from longscribe.errors import InstallError, LongscribeError
 
 
 def install_engine(recognizer: str, python: str | None, overrides: tuple[str, ...]) -> None:
@@ -44,7 +44,7 @@ def install_engine(recognizer: str, python: str | None, overrides: tuple[str, ..
     chosen = chosen_pythons().get(recognizer)
     if chosen is not None:
         console.print(
-            f"[yellow]But {escape(str(places.settings_file()))} names {escape(str(chosen))} "
+            f"[yellow]But {escape(str(places.settings_file()))} names {escape(chosen)} "
             f"for it, which goes before.[/yellow]"
         )
 
@@ -53,20 +53,35 @@ def list_environments() -> None:
     """Print the Pythons that recognizers run under, if not this one."""
     console = Console(soft_wrap=True, highlight=False)
     chosen = chosen_pythons()
-    made = registry.all_installed()
-    for name, path in chosen.items():
-        whence = escape(str(places.settings_file()))
-        console.print(f"[bold]{escape(name)}[/bold]: {escape(str(path))} ({whence})")
-    for one in made:
-        state = f"{_size(one.path) / 2**20:.0f} MB" if one.python.exists() else "gone"
-        if one.recognizer in chosen:
-            state += ", not used"
-        console.print(
-            f"[bold]{escape(one.recognizer)}[/bold]: {escape(str(one.python))} "
-            f"(longscribe install, {state})"
-        )
+    made = registry.marked()
+    for name in chosen:
+        console.print(f"[bold]{escape(name)}[/bold]: {escape(_told_of_chosen(name))}")
+    for name in made:
+        told = _told_of_made(name, used=name not in chosen)
+        console.print(f"[bold]{escape(name)}[/bold]: {escape(told)}")
     if not chosen and not made:
         console.print("No recognizer has a Python of its own.")
+
+
+def _told_of_chosen(recognizer: str) -> str:
+    try:
+        path = chosen_python(recognizer)
+    except LongscribeError as error:
+        return f"broken: {error}"
+    return f"{path} ({places.settings_file()})"
+
+
+def _told_of_made(recognizer: str, *, used: bool) -> str:
+    try:
+        one = registry.installed(recognizer)
+    except LongscribeError as error:
+        return f"broken: {error}"
+    if one is None:
+        return "removed just now"
+    state = f"{_size(one.path) / 2**20:.0f} MB" if one.python.exists() else "gone"
+    if not used:
+        state += ", not used"
+    return f"{one.python} (longscribe install, {state})"
 
 
 def remove_environment(recognizer: str) -> None:
@@ -75,7 +90,7 @@ def remove_environment(recognizer: str) -> None:
     Raises:
         InstallError: there is none, or an install of it is at work.
     """
-    if registry.installed(recognizer) is None and not registry.leftovers(recognizer):
+    if recognizer not in registry.marked() and not registry.leftovers(recognizer):
         raise InstallError(
             f"There is no environment of {recognizer!r} in {places.environments()}.",
             "See: longscribe install --list.",

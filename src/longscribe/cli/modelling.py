@@ -73,9 +73,10 @@ def fetch_model(
 ) -> None:
     """Fetch a model, or go on with a fetch that broke off; print where it is."""
     kind = _kind(recognizer, model)
-    there = kind.shelf.look(model)
-    whole = there.state is ModelState.WHOLE and to is None
-    print(there.path if whole and there.path else kind.shelf.fetch(model, to))  # noqa: T201
+    # With --to a folder of the model's name may be what an earlier fetch left: it is not looked at.
+    there = kind.shelf.look(model) if to is None else None
+    whole = there is not None and there.state is ModelState.WHOLE
+    print(there.path if there and whole else kind.shelf.fetch(model, to))  # noqa: T201
 
 
 @models_app.command("path")

@@ -46,6 +46,8 @@ class WantedModel:
     """The hub may not be asked (`HF_HUB_OFFLINE`)."""
     trouble: str
     """Why there can be no such model."""
+    client: bool = True
+    """The hub's client can be imported, or is not needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +156,13 @@ def _of_model(model: WantedModel | None) -> Iterator[Problem]:
         )
     else:
         found = f"The model {model.name} is not on this machine yet."
-    if model.offline:
+    if not model.client:
+        yield Problem(
+            found=f"{found} The hub's client, which fetches it, is not installed.",
+            mend="pip install huggingface-hub",
+            blocking=True,
+        )
+    elif model.offline:
         yield Problem(
             found=f"{found} HF_HUB_OFFLINE forbids to fetch it.",
             mend=f"HF_HUB_OFFLINE=0 {fetch}",

@@ -142,8 +142,8 @@ class Governor:
         limit = limit_of(self.settings, rest)
         if limit is None or rest.held <= RENEW * limit:
             return None
-        if rest.held - self._loaded.held <= NOTABLE * limit:
-            return None  # a new one would hold as much
+        if rest.held - (self._rested or rest).held <= NOTABLE * limit:
+            return None  # a new one would hold as much after its first chunk
         return Measure(
             remedy=Remedy.NEW_WORKER,
             reason=f"it holds {say_size(rest.held)} of the {say_size(limit)} that it may hold",

@@ -36,7 +36,7 @@ class MemoryWatch:
 
     def loaded(self, device: str) -> MemoryReading:
         """Return what is held with the model loaded; tell the engine of the user's limit."""
-        self._memory.settle(device)
+        self._memory.settle(device, self._settings.shared_by)
         if self._settings.limit is not None:
             self._memory.limit(self._settings.limit)
         self._memory.clean_up()

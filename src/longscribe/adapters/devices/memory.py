@@ -188,6 +188,8 @@ class Driver:
     uuid: str
     free_before: int
     """On the GPU when this process held nothing there."""
+    shared_by: int = 1
+    """Workers of the job on this GPU."""
 
     def read(self) -> GpuMemory:
         now = nvml.gpu(self.uuid)
@@ -196,8 +198,8 @@ class Driver:
         held = nvml.held_by_process(self.uuid, os.getpid())
         if held is None:
             # In a container the driver knows us by another number. Then what is missing since
-            # we began counts as ours; other programs on the same GPU make it wrong.
-            held = max(0, self.free_before - now.free)
+            # we began counts as ours and our fellows'; other programs on the GPU make it wrong.
+            held = max(0, self.free_before - now.free) // self.shared_by
         return GpuMemory(allocated=held, reserved=held, memory=now.memory, free=now.free)
 
     def release(self) -> None:
@@ -218,19 +220,22 @@ class ProcessMemory:
         device: where the recognizer works, once it is loaded.
         modules: what is imported (`sys.modules`).
         free_before: bytes free on each GPU, by its identity, before the recognizer was loaded.
+        shared_by: workers of the job on that device.
     """
 
     device: str = "cpu"
     modules: Mapping[str, ModuleType] = field(default_factory=lambda: sys.modules)
     free_before: Mapping[str, int] = field(default_factory=dict)
+    shared_by: int = 1
 
     def __post_init__(self) -> None:
         self._process = psutil.Process()
         self._trim = _heap_trimmer()
 
-    def settle(self, device: str) -> None:
-        """Take note of where the recognizer works, now that it is loaded."""
+    def settle(self, device: str, shared_by: int = 1) -> None:
+        """Take note of where the recognizer works, now that it is loaded, and with how many."""
         self.device = device
+        self.shared_by = shared_by
 
     def read(self) -> MemoryReading:
         """Return what is held now."""
@@ -299,7 +304,8 @@ class ProcessMemory:
         if int(index or 0) >= len(gpus):
             return None
         uuid = gpus[int(index or 0)].uuid
-        return Driver(uuid=uuid, free_before=self.free_before.get(uuid, 0))
+        free_before = self.free_before.get(uuid, 0)
+        return Driver(uuid=uuid, free_before=free_before, shared_by=self.shared_by)
 
     def _own(self) -> tuple[int, int]:
         """Return what the process holds: resident, and its own alone."""

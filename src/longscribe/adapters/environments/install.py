@@ -82,13 +82,13 @@ def install(order: Order, say: Say) -> tuple[Environment, Trial]:
 
 
 def remove(recognizer: str) -> Environment | None:
-    """Remove a recognizer's environment; return what it was.
+    """Remove a recognizer's environment; return what it was, if its marker can be read.
 
     Raises:
         InstallError: an install of it is at work.
     """
     with _locked(recognizer):
-        environment = registry.installed(recognizer)
+        environment = registry.replaceable(recognizer)
         registry.unregister(recognizer)
         for folder in registry.leftovers(recognizer):
             shutil.rmtree(folder, ignore_errors=True)
@@ -97,7 +97,7 @@ def remove(recognizer: str) -> Environment | None:
 
 
 def _same(order: Order, requirements: tuple[str, ...]) -> Environment | None:
-    there = registry.installed(order.recognizer)
+    there = registry.replaceable(order.recognizer)
     if there is None:
         return None
     if order.python not in (None, there.base):

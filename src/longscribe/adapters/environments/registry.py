@@ -15,7 +15,7 @@ from typing import TextIO
 from pydantic import TypeAdapter
 
 from longscribe.adapters.environments import places
-from longscribe.adapters.environments.settings_file import chosen_pythons
+from longscribe.adapters.environments.settings_file import chosen_python
 from longscribe.adapters.writers.atomic import write_atomically
 from longscribe.errors import RecognizerError
 from longscribe.wire import from_json, to_json
@@ -66,10 +66,10 @@ def python_for(recognizer: str) -> WorkerPython | None:
     What the settings file says goes before what was installed.
 
     Raises:
-        UsageError: the settings file is wrong.
-        RecognizerError: its environment is registered, but gone.
+        UsageError: the settings file is wrong, or the Python that it names is not there.
+        RecognizerError: its environment is registered, but gone, or its marker can't be read.
     """
-    chosen = chosen_pythons().get(recognizer)
+    chosen = chosen_python(recognizer)
     if chosen is not None:
         return WorkerPython(path=chosen, source=str(places.settings_file()))
     environment = installed(recognizer)
@@ -84,17 +84,31 @@ def python_for(recognizer: str) -> WorkerPython | None:
 
 
 def installed(recognizer: str) -> Environment | None:
-    """Return the environment that was made for a recognizer."""
+    """Return the environment that was made for a recognizer.
+
+    Raises:
+        RecognizerError: its marker can't be read.
+    """
     # Names of recognizers from elsewhere may hold a slash; those have no environment.
     if Path(recognizer).name != recognizer:
         return None
     return _read(_marker(recognizer))
 
 
-def all_installed() -> tuple[Environment, ...]:
-    """Return every environment that was made, by name."""
-    markers = sorted(places.environments().glob("*.json"))
-    return tuple(found for found in map(_read, markers) if found is not None)
+def replaceable(recognizer: str) -> Environment | None:
+    """Return the environment that was made for a recognizer, as install and --remove see it.
+
+    To them a marker that can't be read is none: they are what mends it.
+    """
+    try:
+        return installed(recognizer)
+    except RecognizerError:
+        return None
+
+
+def marked() -> tuple[str, ...]:
+    """Return the recognizers that have a marker, whether it can be read or not, by name."""
+    return tuple(sorted(marker.stem for marker in places.environments().glob("*.json")))
 
 
 def register(environment: Environment) -> None:
@@ -107,8 +121,11 @@ def unregister(recognizer: str) -> None:
 
 
 def leftovers(recognizer: str) -> tuple[Path, ...]:
-    """Return folders of a recognizer that no marker names: of installs that were cut short."""
-    kept = installed(recognizer)
+    """Return folders of a recognizer that no marker names: of installs that were cut short.
+
+    All of its folders if its marker can't be read.
+    """
+    kept = replaceable(recognizer)
     return tuple(
         folder
         for folder in sorted(places.environments().glob(f"{recognizer}-*"))
@@ -133,5 +150,6 @@ def _read(marker: Path) -> Environment | None:
         return None
     except (OSError, ValueError) as error:
         raise RecognizerError(
-            f"{marker} can't be read ({error}).", f"Run: longscribe install {marker.stem}."
+            f"{marker} can't be read ({type(error).__name__}).",
+            f"Run: longscribe install {marker.stem}.",
         ) from None

@@ -36,15 +36,25 @@ class _Settings(BaseModel):
     recognizers: dict[str, _Recognizer] = {}
 
 
-def chosen_pythons() -> dict[str, Path]:
-    """Return the Pythons that the settings file names: recognizer → executable.
+def chosen_python(recognizer: str) -> Path | None:
+    """Return the Python that the settings file names for a recognizer; None: it names none.
 
     A name without a slash is looked for on the PATH; a relative path counts from the
-    file's folder; `~` is the home folder.
+    file's folder; `~` is the home folder. What is named for others need not be there.
 
     Raises:
         UsageError: the file can't be read, holds what it should not, or names a
             Python that is not there.
+    """
+    given = chosen_pythons().get(recognizer)
+    return None if given is None else _executable(given, recognizer, places.settings_file())
+
+
+def chosen_pythons() -> dict[str, str]:
+    """Return what the settings file says: recognizer → Python, as written there.
+
+    Raises:
+        UsageError: the file can't be read, or holds what it should not.
     """
     file = places.settings_file()
     text = _text(file)
@@ -56,9 +66,7 @@ def chosen_pythons() -> dict[str, Path]:
         raise UsageError(f"{file} is not valid TOML: {error}.", _EXPECTED) from None
     except ValidationError as error:
         raise UsageError(f"{file}: {_say(error.errors()[0])}.", _EXPECTED) from None
-    return {
-        name: _executable(table.python, name, file) for name, table in settings.recognizers.items()
-    }
+    return {name: table.python for name, table in settings.recognizers.items()}
 
 
 def _text(file: Path) -> str | None:

@@ -403,7 +403,10 @@ class Supervisor:
                 worker.greeted = True
             case ModelLoaded() if worker.greeted:
                 worker.governor = Governor.begin(self.recipe.memory, message.memory)
-                if (told := worker.governor.model_is_too_large()) is not None:
+                # A later one, which shares fewer pages with others, may seem larger: that is no
+                # reason to end a job that has come so far.
+                proven = self._has_loaded and worker.settings == self.recipe.settings
+                if not proven and (told := worker.governor.model_is_too_large()) is not None:
                     yield from self._too_large(worker, told)
                     return
                 worker.loaded = self._has_loaded = True

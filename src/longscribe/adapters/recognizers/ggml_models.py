@@ -14,6 +14,7 @@ from longscribe.adapters.recognizers.models import (
     FoundModel,
     ModelState,
     Whereabouts,
+    local_path,
     no_client,
     not_given,
     unknown_model,
@@ -47,7 +48,7 @@ class GgmlShelf:
     }
 
     def look(self, name: str) -> Whereabouts:
-        path = Path(name).expanduser()
+        path = local_path(name)
         if path.exists():
             path = file_in(path)
             check_whole(path)
@@ -58,6 +59,9 @@ class GgmlShelf:
                 "Give a ggml file or the directory that holds it, or a name such as "
                 "large-v3-turbo.",
             )
+        return self.look_up(name)
+
+    def look_up(self, name: str) -> Whereabouts:
         file = self._file(name)
         folder = hub_cache.snapshot(REPOSITORY)
         cached = folder / file if folder is not None and (folder / file).is_file() else None
@@ -80,7 +84,7 @@ class GgmlShelf:
         try:
             from huggingface_hub import hf_hub_download  # noqa: PLC0415 - of an extra
         except ImportError as error:
-            raise no_client(name, self.extra, error) from error
+            raise no_client(name, error) from error
 
         def download(*, again: bool) -> Path:
             fetched = hf_hub_download(

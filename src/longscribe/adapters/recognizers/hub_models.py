@@ -19,6 +19,7 @@ from longscribe.adapters.recognizers.models import (
     ModelState,
     Whereabouts,
     digest_files,
+    local_path,
     no_client,
     not_given,
     unknown_model,
@@ -66,7 +67,7 @@ class HubShelf:
         return FoundModel(path=path, identity=self._identity(path))
 
     def look(self, name: str) -> Whereabouts:
-        path = Path(name).expanduser()
+        path = local_path(name)
         if path.is_dir():
             self._check_complete(path)
             return Whereabouts(name=name, origin=str(path), state=ModelState.WHOLE, path=path)
@@ -76,6 +77,9 @@ class HubShelf:
             )
         if name.startswith((".", "/", "~")) or name.count("/") > 1:
             raise ModelError(f"There is no model directory {name}.", f"Give {self.form.folder}.")
+        return self.look_up(name)
+
+    def look_up(self, name: str) -> Whereabouts:
         return self._in_cache(name, self._repository(name))
 
     def cached(self) -> tuple[Whereabouts, ...]:
@@ -88,7 +92,7 @@ class HubShelf:
         try:
             from huggingface_hub import snapshot_download  # noqa: PLC0415 - of an extra
         except ImportError as error:
-            raise no_client(name, self.extra, error) from error
+            raise no_client(name, error) from error
 
         def download(*, again: bool) -> Path:
             fetched = snapshot_download(
@@ -150,16 +154,23 @@ class HubShelf:
 
 def broken_weights(file: Path) -> str | None:
     """Return what is wrong with a file of weights, in a few words; None if nothing is."""
-    if not file.is_file():
-        return "missing"
     try:
+        if not file.is_file():
+            return "missing"
         if file.suffix == ".npz":
             zipfile.ZipFile(file).close()  # its table stands at the end
         elif file.stat().st_size < _safetensors_length(file):
             return "cut short"
-    except (ValueError, KeyError, TypeError, AttributeError, struct.error, zipfile.BadZipFile):
+    except _NOT_WEIGHTS:
         return "damaged or cut short"
     return None
+
+
+_NOT_WEIGHTS = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError),
+    *(struct.error, zipfile.BadZipFile),
+)
+"""What reading a file raises that can't be read, or is something else than it should be."""
 
 
 def _safetensors_length(file: Path) -> int:

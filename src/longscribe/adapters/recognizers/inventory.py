@@ -57,7 +57,7 @@ def _of_kind(kind: EngineKind) -> Iterator[ModelEntry]:
     first_names: dict[str, str] = {}
     for name, origin in kind.shelf.names.items():
         first_names.setdefault(origin, name)
-    found = [kind.shelf.look(name) for name in first_names.values()]
+    found = [kind.shelf.look_up(name) for name in first_names.values()]
     for there in (*found, *kind.shelf.cached(), *_local(kind)):
         yield ModelEntry(
             recognizer=kind.name,
@@ -74,5 +74,5 @@ def _local(kind: EngineKind) -> Iterator[Whereabouts]:
     for path in sorted(LOCAL.iterdir()) if LOCAL.is_dir() else ():
         try:
             yield kind.shelf.look(str(path))
-        except LongscribeError:
-            continue  # of another recognizer, or no model at all
+        except (LongscribeError, OSError):
+            continue  # of another recognizer, or no model at all, or not ours to read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import importlib.util
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -63,6 +64,13 @@ class ModelShelf(Protocol):
         """
         ...
 
+    def look_up(self, name: str) -> Whereabouts:
+        """Return where the model is that `names` calls `name`.
+
+        Local paths do not count: a folder of that name may be anything.
+        """
+        ...
+
     def cached(self) -> tuple[Whereabouts, ...]:
         """Return the models in the hub's cache that are on no list of names."""
         ...
@@ -84,6 +92,31 @@ def take_as_given(name: str) -> FoundModel:
     return FoundModel(path=path, identity=identity)
 
 
+def local_path(name: str) -> Path:
+    """Return the path that `name` is if it is one; whether anything is there is not said.
+
+    Raises:
+        UsageError: the system can't look there: no such home, a name too long, no permission.
+    """
+    try:
+        path = Path(name).expanduser()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, RuntimeError, ValueError) as error:
+        told = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
+        raise UsageError(
+            f"--model {shown} is no path that can be looked at ({told.rstrip('.')}).",
+            "Give a name such as large-v3-turbo, a hub repository or a local path.",
+        ) from error
+    return path
+
+
+_SHOWN = 60
+"""Letters of a name that messages repeat."""
+
+
 def digest_files(files: Iterable[Path]) -> str:
     """Return a digest of names and contents; folders among `files` do not count."""
     digest = hashlib.blake2b(digest_size=16)
@@ -103,11 +136,17 @@ def unknown_model(name: str, names: Iterable[str], otherwise: str) -> UsageError
     )
 
 
-def no_client(name: str, extra: str, error: ImportError) -> ModelError:
+def has_client() -> bool:
+    """Tell whether the hub's client can be imported, without importing it."""
+    spec = importlib.util.find_spec("huggingface_hub")
+    return spec is not None and spec.origin is not None  # a mere folder of its name has none
+
+
+def no_client(name: str, error: ImportError) -> ModelError:
     """Return the error for a machine on which the hub's client is not installed."""
     return ModelError(
         f"To fetch the model {name!r}, {error.name} is needed, which is not installed.",
-        f"Run: pip install 'longscribe[{extra}]'.",
+        "Run: pip install huggingface-hub.",
     )
 
 

@@ -11,7 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from longscribe.adapters.recognizers.models import FoundModel, ModelState, Whereabouts
+from longscribe.adapters.recognizers.models import (
+    FoundModel,
+    ModelState,
+    Whereabouts,
+    local_path,
+)
 from longscribe.config import Options
 from longscribe.errors import ModelError, RecognizerError, UsageError
 from longscribe.fingerprint import fingerprint_file
@@ -50,14 +55,12 @@ class SphinxShelf:
     names: Mapping[str, str] = {BUNDLED: "in the package pocketsphinx"}
 
     def look(self, name: str) -> Whereabouts:
-        path = Path(name).expanduser()
+        path = local_path(name)
         if path.exists():
             model_in(path)
             return Whereabouts(name=name, origin=str(path), state=ModelState.WHOLE, path=path)
         if name in _OWN_NAMES:
-            bundled = _bundled()
-            state = ModelState.ABSENT if bundled is None else ModelState.WHOLE
-            return Whereabouts(name=name, origin=self.names[BUNDLED], state=state, path=bundled)
+            return self.look_up(name)
         if name.startswith((".", "/", "~")) or "/" in name:
             raise ModelError(
                 f"There is no model directory {name}.",
@@ -67,6 +70,11 @@ class SphinxShelf:
             f"The recognizer 'pocketsphinx' has no model {name!r}.",
             f"Leave out --model to use its own, {BUNDLED}; or give a directory.",
         )
+
+    def look_up(self, name: str) -> Whereabouts:
+        bundled = _bundled()
+        state = ModelState.ABSENT if bundled is None else ModelState.WHOLE
+        return Whereabouts(name=name, origin=self.names[BUNDLED], state=state, path=bundled)
 
     def cached(self) -> tuple[Whereabouts, ...]:
         """Return nothing: the hub has none."""
