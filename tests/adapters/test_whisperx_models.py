@@ -73,3 +73,8 @@ def test_only_whisperx_takes_one() -> None:
     assert wiring.aligner(Options(recognizer="faster-whisper")) is None
     with pytest.raises(UsageError, match="Leave out --align-model"):
         wiring.aligner(Options(recognizer="faster-whisper", align_model="none"))
+
+
+def test_a_path_that_cannot_be_is_one_clear_line() -> None:
+    with pytest.raises(UsageError, match="--align-model ~nosuchuser/x is no path"):
+        local_aligner("~nosuchuser/x")

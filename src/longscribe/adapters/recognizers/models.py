@@ -92,7 +92,7 @@ def take_as_given(name: str) -> FoundModel:
     return FoundModel(path=path, identity=identity)
 
 
-def local_path(name: str) -> Path:
+def local_path(name: str, option: str = "--model") -> Path:
     """Return the path that `name` is if it is one; whether anything is there is not said.
 
     Raises:
@@ -107,8 +107,8 @@ def local_path(name: str) -> Path:
         told = (error.strerror if isinstance(error, OSError) else None) or str(error)
         shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
         raise UsageError(
-            f"--model {shown} is no path that can be looked at ({told.rstrip('.')}).",
-            "Give a name such as large-v3-turbo, a hub repository or a local path.",
+            f"{option} {shown} is no path that can be looked at ({told.rstrip('.')}).",
+            "Give the name of a model, a hub repository or another local path.",
         ) from error
     return path
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from longscribe.adapters.recognizers.hub_models import broken_weights
-from longscribe.adapters.recognizers.models import digest_files
+from longscribe.adapters.recognizers.models import digest_files, local_path
 from longscribe.errors import ModelError
 
 AUTO = "auto"
@@ -49,8 +49,10 @@ def find_aligner(name: str) -> FoundAligner:
 
 def local_aligner(name: str) -> Path | None:
     """Return the absolute path of what is here under that name; None: it is a name only."""
-    path = Path(name).expanduser()
-    return path.absolute() if name not in (AUTO, NONE) and path.exists() else None
+    if name in (AUTO, NONE):
+        return None
+    path = local_path(name, "--align-model")
+    return path.absolute() if path.exists() else None
 
 
 def _check_complete(path: Path) -> None:
