@@ -18,15 +18,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from longscribe.adapters.recognizers.ct2_libraries import HOW_TO_HAVE_CUBLAS, load_cublas
+from longscribe.adapters.recognizers.whisper.results import Timing, phrase_words, segments
 from longscribe.config import DecodeSettings, RecognizerSettings
 from longscribe.core.bias.prompts import Batch, FittedPrompt, fit_prompt, make_batches, pad_prompt
 from longscribe.core.devices import usable_format
 from longscribe.core.phrases import (
     TIMESTAMP_STEP,
     Phrase,
-    compression_ratio,
-    join_punctuation,
-    shorten_stretched,
     split_phrases,
 )
 from longscribe.errors import ModelError, RecognizerError
@@ -36,7 +34,6 @@ from longscribe.types import (
     SAMPLE_RATE,
     LanguageGuess,
     Prompt,
-    Segment,
     WindowResult,
     Word,
 )
@@ -301,8 +298,11 @@ class FasterWhisperRecognizer:
                 window=member.window,
                 bias_window_id=member.bias.bias_window_id,
                 prompt=prompt,
-                segments=_segments(
-                    (member, prompt, chunk_id), result, words[n] if words else None, tokenizer
+                segments=segments(
+                    (member, prompt, chunk_id),
+                    [tokenizer.decode(phrase.tokens) for phrase in result.phrases],
+                    Timing(phrases=result.phrases, words=words[n] if words else None),
+                    (result.average_logprob, result.no_speech),
                 ),
             )
             for n, (member, prompt, result) in enumerate(zip(members, padded, decoded, strict=True))
@@ -416,66 +416,13 @@ def _phrase_words(
     first_time: dict[int, int] = {}  # token index → first sample
     for token_index, frame in alignment.alignments:
         first_time.setdefault(token_index, min(frame * TIMESTAMP_STEP, length))
-    probabilities = alignment.text_token_probs
-    words: list[list[Word]] = []
-    position = 0
-    for phrase in phrases:
-        texts, groups = tokenizer.split_to_word_tokens(list(phrase.tokens))
-        found = []
-        for text, group in zip(texts, groups, strict=True):
-            start = first_time.get(position, length)
-            position += len(group)
-            end = first_time.get(position, length)
-            share = probabilities[position - len(group) : position] or [0.0]
-            found.append(
-                Word(
-                    start=start,
-                    end=max(start, end),
-                    text=text,
-                    probability=round(sum(share) / len(share), 4),
-                )
-            )
-        words.append(shorten_stretched(join_punctuation(found)))
-    return words
+    return phrase_words(
+        [_words(phrase, tokenizer) for phrase in phrases],
+        [first_time.get(position, length) for position in range(len(tokens) + 1)],
+        alignment.text_token_probs,
+    )
 
 
-def _segments(
-    place: tuple[WindowAudio, Prompt, int],
-    decoded: _Decoded,
-    words: Sequence[Sequence[Word]] | None,
-    tokenizer: Tokenizer,
-) -> tuple[Segment, ...]:
-    """Build the window's segments, on the recording's clock."""
-    member, prompt, chunk_id = place
-    offset = member.window.span.start
-    segments = []
-    for n, phrase in enumerate(decoded.phrases):
-        text = tokenizer.decode(phrase.tokens)
-        if not text.strip():
-            continue
-        own = words[n] if words else ()
-        start, end = (own[0].start, own[-1].end) if own else (phrase.start, phrase.end)
-        segments.append(
-            Segment(
-                start=offset + start,
-                end=offset + max(start, end),
-                text=text,
-                words=tuple(
-                    Word(
-                        start=offset + word.start,
-                        end=offset + word.end,
-                        text=word.text,
-                        probability=word.probability,
-                    )
-                    for word in own
-                ),
-                chunk_id=chunk_id,
-                window=member.window.index,
-                bias_window_id=member.bias.bias_window_id,
-                bias_terms=prompt.terms,
-                average_logprob=decoded.average_logprob,
-                no_speech_probability=decoded.no_speech,
-                compression_ratio=compression_ratio(text),
-            )
-        )
-    return tuple(segments)
+def _words(phrase: Phrase, tokenizer: Tokenizer) -> list[tuple[str, tuple[int, ...]]]:
+    texts, groups = tokenizer.split_to_word_tokens(list(phrase.tokens))
+    return [(text, tuple(group)) for text, group in zip(texts, groups, strict=True)]

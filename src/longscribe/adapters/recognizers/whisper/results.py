@@ -40,7 +40,7 @@ def phrase_words(
     for phrase in phrases:
         words = []
         for text, tokens in phrase:
-            share = probabilities[position : position + len(tokens)]
+            share = list(probabilities[position : position + len(tokens)]) or [0.0]
             start = starts[position]
             position += len(tokens)
             words.append(
