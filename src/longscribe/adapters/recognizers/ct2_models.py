@@ -120,7 +120,6 @@ def _text(file: BinaryIO) -> bytes:
 
 CT2_SHELF = HubShelf(
     ModelFormat(
-        extra="faster-whisper",
         folder=f"a CTranslate2 model directory with {', '.join(REQUIRED)} and {VOCABULARIES[0]}",
         repositories=REPOSITORIES,
         patterns=(*REQUIRED, PREPROCESSOR, "vocabulary.*"),

@@ -12,20 +12,24 @@ import logging
 import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from longscribe.adapters.recognizers.ct2_libraries import HOW_TO_HAVE_CUBLAS, load_cublas
-from longscribe.adapters.recognizers.whisper.results import Timing, phrase_words, segments
+from longscribe.adapters.recognizers.whisper.results import (
+    Decoded,
+    Timing,
+    phrase_words,
+    segments,
+)
 from longscribe.config import DecodeSettings, RecognizerSettings
 from longscribe.core.bias.prompts import Batch, FittedPrompt, fit_prompt, make_batches, pad_prompt
 from longscribe.core.devices import usable_format
 from longscribe.core.phrases import (
     TIMESTAMP_STEP,
     Phrase,
-    split_phrases,
 )
 from longscribe.errors import ModelError, RecognizerError
 from longscribe.ports import Capabilities, WindowAudio
@@ -65,9 +69,6 @@ ENCODINGS_KEPT = 16
 the largest models."""
 SCORED_TOGETHER = 8
 """Texts scored in one call."""
-NO_SPEECH = 0.6
-LOW_LOGPROB = -1.0
-"""A window this likely silent and this unsure holds no words (openai/whisper)."""
 
 
 def device_kinds() -> tuple[str, ...]:
@@ -138,15 +139,6 @@ def place_of(settings: RecognizerSettings) -> tuple[str, int]:
             f"Use default, {', '.join(sorted(known))}.",
         )
     return device, int(index or 0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Decoded:
-    """One window as CTranslate2 decoded it."""
-
-    phrases: tuple[Phrase, ...]
-    average_logprob: float
-    no_speech: float
 
 
 class FasterWhisperRecognizer:
@@ -315,7 +307,7 @@ class FasterWhisperRecognizer:
         prompts: Sequence[Prompt],
         tokenizer: Tokenizer,
         settings: DecodeSettings,
-    ) -> list[_Decoded]:
+    ) -> list[Decoded]:
         outputs = self._engine.generate(
             encoded,
             [prompt_ids(prompt, tokenizer) for prompt in prompts],
@@ -334,18 +326,12 @@ class FasterWhisperRecognizer:
             tokens = output.sequences_ids[0]
             # CTranslate2 divides the score by the length; openai/whisper counts the end too.
             average = output.scores[0] * len(tokens) / (len(tokens) + 1)
-            silent = output.no_speech_prob > NO_SPEECH and average < LOW_LOGPROB
-            phrases = split_phrases(
-                () if silent else tokens,
-                tokenizer.timestamp_begin,
-                tokenizer.eot,
-                member.window.span.length,
-            )
             decoded.append(
-                _Decoded(
-                    phrases=tuple(phrases),
-                    average_logprob=round(average, 4),
-                    no_speech=round(output.no_speech_prob, 4),
+                Decoded.of(
+                    tokens,
+                    (tokenizer.timestamp_begin, tokenizer.eot),
+                    (average, output.no_speech_prob),
+                    member.window.span.length,
                 )
             )
         return decoded
@@ -354,7 +340,7 @@ class FasterWhisperRecognizer:
         self,
         encoded: Any,
         members: Sequence[WindowAudio],
-        decoded: Sequence[_Decoded],
+        decoded: Sequence[Decoded],
         tokenizer: Tokenizer,
     ) -> list[list[list[Word]]]:
         """Return the words of each phrase of each window, timed from the window's start."""

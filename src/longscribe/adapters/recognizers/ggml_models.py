@@ -42,7 +42,6 @@ OTHER_NAMES = {"large": "large-v3", "turbo": "large-v3-turbo"}
 class GgmlShelf:
     """Fulfils `ModelShelf` for models that are single files of one repository."""
 
-    extra = "whisper-cpp"
     names: Mapping[str, str] = {name: f"{REPOSITORY}/ggml-{name}.bin" for name in NAMES} | {
         other: f"{REPOSITORY}/ggml-{name}.bin" for other, name in OTHER_NAMES.items()
     }

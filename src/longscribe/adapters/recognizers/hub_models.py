@@ -31,8 +31,6 @@ from longscribe.errors import ModelError
 class ModelFormat:
     """What the models of an engine look like, and where they are."""
 
-    extra: str
-    """The extra that brings the engine."""
     folder: str
     """What a directory of this format is called in messages, with its article."""
     repositories: Mapping[str, str]
@@ -50,7 +48,6 @@ class HubShelf:
 
     def __init__(self, form: ModelFormat) -> None:
         self.form = form
-        self.extra = form.extra
         self.names = form.repositories
 
     def find(self, name: str) -> FoundModel:

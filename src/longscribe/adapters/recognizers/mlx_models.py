@@ -40,7 +40,6 @@ def _lacks(path: Path) -> list[str]:
 
 MLX_SHELF = HubShelf(
     ModelFormat(
-        extra="mlx",
         folder=f"a directory in mlx-whisper's format, with {CONFIG} and {WEIGHTS[0]}",
         repositories=REPOSITORIES,
         patterns=(CONFIG, *WEIGHTS),

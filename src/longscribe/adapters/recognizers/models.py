@@ -50,8 +50,6 @@ class Whereabouts:
 class ModelShelf(Protocol):
     """Where an engine's models are. Nothing but `fetch` uses the network."""
 
-    extra: str
-    """The extra that brings the engine."""
     names: Mapping[str, str]
     """Name → repository on the hub, or the file there."""
 

@@ -51,7 +51,6 @@ class SphinxModel:
 class SphinxShelf:
     """Fulfils `ModelShelf` for the model that comes with PocketSphinx, and for directories."""
 
-    extra = "pocketsphinx"
     names: Mapping[str, str] = {BUNDLED: "in the package pocketsphinx"}
 
     def look(self, name: str) -> Whereabouts:

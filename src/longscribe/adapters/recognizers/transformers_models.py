@@ -62,7 +62,6 @@ def _parts(path: Path) -> list[str]:
 
 TRANSFORMERS_SHELF = HubShelf(
     ModelFormat(
-        extra="transformers",
         folder=f"a directory as on the Hugging Face hub, with {', '.join(REQUIRED)} and {WEIGHTS}",
         repositories=REPOSITORIES,
         patterns=(*REQUIRED, "generation_config.json", WEIGHTS, INDEX, "model-*.safetensors"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +17,16 @@ from longscribe.adapters.recognizers.whisper.engine import (
     memory_errors,
     samples_of,
 )
-from longscribe.adapters.recognizers.whisper.results import Timing, phrase_words, segments
-from longscribe.adapters.recognizers.whisper.search import Answer, search
+from longscribe.adapters.recognizers.whisper.results import (
+    Decoded,
+    Timing,
+    phrase_words,
+    segments,
+)
+from longscribe.adapters.recognizers.whisper.search import search
 from longscribe.config import DecodeSettings
 from longscribe.core.bias.prompts import Batch, FittedPrompt, fit_prompt, make_batches, pad_prompt
-from longscribe.core.phrases import TIMESTAMP_STEP, Phrase, split_phrases
+from longscribe.core.phrases import TIMESTAMP_STEP, Phrase
 from longscribe.ports import Capabilities, WindowAudio
 from longscribe.types import NO_PROMPT, LanguageGuess, Prompt, WindowResult, Word
 
@@ -36,18 +41,6 @@ FORCED_TOGETHER = 8
 FORCED_STEP = 32
 """Lengths of forced texts are rounded up to a multiple of this: few shapes, for the sake of GPU
 libraries that keep a program for each."""
-NO_SPEECH = 0.6
-LOW_LOGPROB = -1.0
-"""A window this likely silent and this unsure holds no words (openai/whisper)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Heard:
-    """One window as it was decoded."""
-
-    phrases: tuple[Phrase, ...]
-    average_logprob: float
-    no_speech: float
 
 
 class WhisperRecognizer:
@@ -181,7 +174,7 @@ class WhisperRecognizer:
         members: Sequence[WindowAudio],
         prompts: Sequence[Prompt],
         settings: DecodeSettings,
-    ) -> list[_Heard]:
+    ) -> list[Decoded]:
         opening = self._tokens.opening(settings.language, settings.task)
         rows = [[*self._before(prompt), *opening] for prompt in prompts]
         decoding = self._engine.begin(encoded, rows)
@@ -189,23 +182,17 @@ class WhisperRecognizer:
         silent = decoding.probabilities(start, [self._tokens.no_speech])[:, 0]
         answers = search(decoding, len(members), len(rows[0]), self._tokens, settings)
         return [
-            self._heard(answer, float(no_speech), member.window.span.length)
+            Decoded.of(
+                answer.tokens,
+                (self._tokens.first_time, self._tokens.end),
+                (answer.average_logprob, float(no_speech)),
+                member.window.span.length,
+            )
             for answer, no_speech, member in zip(answers, silent, members, strict=True)
         ]
 
     def _before(self, prompt: Prompt) -> list[int]:
         return [self._tokens.before, *prompt.token_ids] if prompt.token_ids else []
-
-    def _heard(self, answer: Answer, no_speech: float, length: int) -> _Heard:
-        silent = no_speech > NO_SPEECH and answer.average_logprob < LOW_LOGPROB
-        phrases = split_phrases(
-            () if silent else answer.tokens, self._tokens.first_time, self._tokens.end, length
-        )
-        return _Heard(
-            phrases=tuple(phrases),
-            average_logprob=round(answer.average_logprob, 4),
-            no_speech=round(no_speech, 4),
-        )
 
     # --- what the decoder is told to write ---
 

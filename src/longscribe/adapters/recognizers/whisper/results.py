@@ -10,9 +10,47 @@ from longscribe.core.phrases import (
     compression_ratio,
     join_punctuation,
     shorten_stretched,
+    split_phrases,
 )
 from longscribe.ports import WindowAudio
 from longscribe.types import Prompt, Segment, Word
+
+NO_SPEECH = 0.6
+LOW_LOGPROB = -1.0
+"""A window this likely silent and this unsure holds no words (openai/whisper)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """One window as it was decoded."""
+
+    phrases: tuple[Phrase, ...]
+    average_logprob: float
+    no_speech: float
+
+    @classmethod
+    def of(
+        cls,
+        tokens: Sequence[int],
+        marks: tuple[int, int],
+        sureness: tuple[float, float],
+        length: int,
+    ) -> Decoded:
+        """Cut a decoder's answer into phrases, if it holds words at all.
+
+        Args:
+            tokens: of the answer.
+            marks: the first time token, and the token that ends a text.
+            sureness: average log probability of the answer, and probability of no speech.
+            length: of the window, in samples.
+        """
+        average, no_speech = sureness
+        silent = no_speech > NO_SPEECH and average < LOW_LOGPROB
+        return cls(
+            phrases=tuple(split_phrases(() if silent else tokens, *marks, length)),
+            average_logprob=round(average, 4),
+            no_speech=round(no_speech, 4),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
