@@ -16,6 +16,7 @@ Needs faster-whisper, jiwer (rapidfuzz), flite and espeak-ng.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -88,6 +89,7 @@ def rows_of(model: Path, bench: Bench) -> list[Row]:
                 ("second_pass", "the second pass"),
                 ("retrieval", "retrieval"),
                 ("acoustics", "acoustics"),
+                ("recurrence", "recurrence"),
             )
         ),
         Row(
@@ -138,6 +140,14 @@ class Bench:
                 self._scored[key] = None
         return self._scored[key]
 
+    def run_side_by_side(self, labels: Sequence[str], condition: Condition) -> None:
+        """Run rows recording by recording, so that each is timed soon after what it is held to."""
+        for recording in self.recordings:
+            for label in dict.fromkeys([NO_BIAS, *(self.row(one).base for one in labels), *labels]):
+                # What fails here fails again where it is scored, and is named there.
+                with contextlib.suppress(Exception):
+                    self.hypothesis(self.row(label), recording, condition)
+
     def _score(self, row: Row, recording: Recording, condition: Condition) -> table.Scored:
         no_bias = self.hypothesis(self.row(NO_BIAS), recording, condition)
         base = self.hypothesis(self.row(row.base), recording, condition)
@@ -187,6 +197,7 @@ class Bench:
         minutes = sum(each.duration for each in self.recordings) / 60
         print(f"## {len(self.recordings)} recordings, {minutes:.0f} minutes ({self.given.set})\n")
         print(f"### No time information, true terms and {MAIN.others} others\n")
+        self.run_side_by_side(labels, MAIN)
         main = [(label, label, MAIN) for label in labels]
         print(self.table(table.WORDS, main) + "\n")
         print(self.table(table.TERMS, main) + "\n", flush=True)
@@ -237,7 +248,7 @@ def main() -> int:
         f"{given.set}-quick" if given.quick else given.set
     )
     count = given.recordings or (1 if given.quick else RECORDINGS[given.set])
-    shape, seed = (QUICK, f"quick {given.set}") if given.quick else (None, "")
+    shape, seed = (QUICK, f"quick {given.set}") if given.quick else (None, given.seed)
     make_set(given.set, given.out, count, shape=shape, seed=seed)
     if given.make:
         return 0
@@ -260,6 +271,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--set", choices=RECORDINGS, default="test")
     parser.add_argument("--make", choices=RECORDINGS, help="make the recordings of a set, no more")
+    parser.add_argument("--seed", default="", help="with --make tuning: of another tuning set")
     parser.add_argument("--out", type=Path, help="folder of the recordings and of what is kept")
     parser.add_argument("--recordings", type=int, metavar="N", help=f"at most {SHARES}")
     parser.add_argument("--model", type=Path, default=ROOT / "demo" / "model")
@@ -269,6 +281,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one recording of two minutes or so")
     parser.add_argument("--fuzzy-threshold", type=float, default=FUZZY_THRESHOLD)
     given = parser.parse_args()
+    if given.seed and given.make != "tuning":
+        parser.error("--seed is for --make tuning: the test set is the same for everybody")
     if given.quick:
         given.main_only = True
         given.only = given.only or ["ours, prompt", "hotwords", "fuzzy", "verify"]

@@ -1,13 +1,15 @@
 """Fit the rule that accepts proposals, on the tuning set of bench/bias.py.
 
     python bench/bias.py --make tuning --out DIR
-    python bench/bias_tuning.py DIR
+    python bench/bias.py --make tuning --seed "tuning 2" --out DIR2
+    python bench/bias_tuning.py DIR DIR2
 
 Decodes every recording with several glossaries in verify mode, accepting nothing, and labels each
 proposal: right if putting the term there lowers the word errors of its line. Then it fits the
 coefficients of `core/bias/rule.py` (logistic regression, with and without acoustics) and prints
-them with what each threshold would give. The numbers are copied into the rule by hand; the test
-set is generated and scored only after that.
+them with what each threshold would give, where each recording is judged by coefficients fitted to
+the others. The numbers are copied into the rule by hand; the test set is generated and scored only
+after that.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ from longscribe.worker import verifying  # noqa: E402
 CONDITIONS = ((0, "none"), (500, "none"), (500, "oracle"))
 FEATURES = (
     "bias", "sound", "near_sound", "acoustic", "margin", "confidence", "commonness", "second_pass",
+    "recurrence",
 )  # fmt: skip
 EDGE = 0.3
 """Seconds around a line whose words are taken for its own."""
@@ -84,6 +87,7 @@ class Remembering:
 
 def gather(recording: Recording, scratch: Path, model: str) -> list[Example]:
     """Return what is proposed in one recording."""
+    name = f"{recording.folder.name}/{recording.name}"
     options = Options.build(model=model, language="en", device="cpu", cpu_threads=2)
     planned = PlannedRecording(recording.media, scratch, options)
     recognizer = Remembering(load(options))
@@ -101,7 +105,7 @@ def gather(recording: Recording, scratch: Path, model: str) -> list[Example]:
             before, after = errors(line, words, proposal)
             examples.append(
                 Example(
-                    recording=recording.name,
+                    recording=name,
                     condition=f"{others} {times}",
                     stratum=line.stratum,
                     proposal=proposal,
@@ -110,7 +114,7 @@ def gather(recording: Recording, scratch: Path, model: str) -> list[Example]:
                 )
             )
         print(
-            recording.name,
+            name,
             others,
             times,
             f"{decoded.seconds:.0f} s",
@@ -159,10 +163,11 @@ def features(example: Example, *, acoustics: bool) -> list[float]:
         e.confidence,
         e.commonness,
         float(e.second_pass),
+        float(e.recurrence),
     ]
 
 
-SCALE = np.array([1, 10, 10, 0.1, 10, 1, 1, 1])
+SCALE = np.array([1, 10, 10, 0.1, 10, 1, 1, 1, 1])
 """Brings the features to like sizes, so that the ridge weighs on all of them alike."""
 
 
@@ -178,6 +183,16 @@ def fit(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         curve = (scaled * (p * (1 - p))[:, None]).T @ scaled + np.diag(ridge + 1e-9)
         weights += np.linalg.solve(curve, slope)
     return weights * SCALE
+
+
+def judged_by_others(examples: list[Example], x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return each example's probability by coefficients fitted to the other recordings."""
+    recordings = np.array([each.recording for each in examples])
+    p = np.zeros(len(y))
+    for name in dict.fromkeys(recordings):
+        own = recordings == name
+        p[own] = 1 / (1 + np.exp(-x[own] @ fit(x[~own], y[~own])))
+    return p
 
 
 def without_overlap(examples: list[Example], p: np.ndarray) -> list[int]:
@@ -200,12 +215,12 @@ def show(examples: list[Example], *, acoustics: bool) -> None:
     weights = fit(x, y)
     print("\nwith acoustics" if acoustics else "\nwithout acoustics")
     print("  " + ", ".join(f"{n}={w:.2f}" for n, w in zip(FEATURES, weights, strict=True)))
-    p = 1 / (1 + np.exp(-x @ weights))
+    p = judged_by_others(examples, x, y)
     for condition in dict.fromkeys(each.condition for each in examples):
         kept = [i for i in without_overlap(examples, p) if examples[i].condition == condition]
         print(f"  {condition}: threshold, farthest, accepted, right, worse, precision")
         for farthest in (rule.SAME_SOUND, 1.0):
-            for threshold in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
+            for threshold in (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99):
                 taken = [i for i in kept if p[i] >= threshold and x[i][1] <= farthest]
                 right, worse = y[taken].sum(), sum(examples[i].worse for i in taken)
                 print(
@@ -217,9 +232,9 @@ def show(examples: list[Example], *, acoustics: bool) -> None:
 def main() -> None:
     """Gather, fit, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--model", default=str(ROOT / "demo" / "model"))
-    parser.add_argument("--recordings", type=int, default=5)
+    parser.add_argument("--recordings", type=int, help="of each folder")
     parser.add_argument("--save", type=Path, help="where the examples go, as JSON lines")
     given = parser.parse_args()
     # Everything is heard again and scored, and nothing is written.
@@ -230,7 +245,8 @@ def main() -> None:
     faster_whisper.ENCODINGS_KEPT = 100  # a whole recording: the glossaries share its encodings
     examples: list[Example] = []
     with tempfile.TemporaryDirectory() as scratch:
-        for recording in load_all(given.folder)[: given.recordings]:
+        recordings = [r for folder in given.folders for r in load_all(folder)[: given.recordings]]
+        for recording in recordings:
             examples += gather(recording, Path(scratch), given.model)
             if given.save:
                 given.save.write_text("\n".join(json.dumps(asdict(e)) for e in examples))

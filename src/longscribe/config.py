@@ -159,6 +159,8 @@ class BiasSettings:
     """Propose terms that sound like what was heard. Off only in ablations."""
     acoustics: bool
     """Let the acoustics decide. Off only in ablations."""
+    recurrence: bool
+    """Let it count where else in the chunk a term sounds nearest. Off only in ablations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -499,6 +501,7 @@ class Options(BaseSettings):
             second_pass=True,
             retrieval=True,
             acoustics=True,
+            recurrence=True,
             window=to_samples(self.bias_window),
             stride=to_samples(self.bias_stride),
             max_terms=self.max_terms,

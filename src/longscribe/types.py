@@ -193,6 +193,9 @@ class Evidence:
     """Of the heard words, from 0 (unknown) to 1 (an everyday word); that of the rarest counts."""
     second_pass: bool
     """Whether a decode that was prompted with the term wrote it here."""
+    recurrence: int
+    """In how many other places of the chunk the term sounds nearest of all, less that of the other
+    term for these words that has most; at most 2 either way (`core/bias/recurrence.py`)."""
     timing: int
     """2: the term's time range covers the place, 1: is near, 0: the term has no range."""
     probability: float

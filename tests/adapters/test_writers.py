@@ -276,6 +276,7 @@ def test_json_says_what_was_weighed_and_what_came_of_it() -> None:
             "confidence": 0.4,
             "commonness": 0.1,
             "second_pass": True,
+            "recurrence": 0,
             "timing": 0,
             "probability": 0.9123,
             "threshold": 0.5,

@@ -191,9 +191,12 @@ def test_a_term_in_small_letters_gets_a_capital_only_where_a_sentence_begins() -
     assert fitted(term, heard, 2, 3) == " Mitochondria"
 
 
-def test_the_text_to_be_scored_is_that_of_the_whole_window() -> None:
+def test_the_text_to_be_scored_is_that_of_the_window_as_far_as_is_asked() -> None:
     heard = Heard.of(result("a b Leonard c", "d e"))
-    assert with_candidate(heard, candidate(2, 3, " Lennard")) == " a b Lennard c d e"
+    lennard = candidate(2, 3, " Lennard")
+    assert with_candidate(heard, lennard, len(heard.words)) == " a b Lennard c d e"
+    assert with_candidate(heard, lennard, 5) == " a b Lennard c d"
+    assert with_candidate(heard, lennard, 3) == " a b Lennard"
 
 
 # --- patching ----------------------------------------------------------------------

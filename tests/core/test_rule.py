@@ -20,7 +20,7 @@ from longscribe.types import Evidence, Term
 
 SURE = Evidence(
     sound=0.0, acoustic=-5.0, margin=-1.0, confidence=0.7, commonness=0.0, second_pass=True,
-    timing=0, probability=0.0, threshold=0.0,
+    recurrence=0, timing=0, probability=0.0, threshold=0.0,
 )  # fmt: skip
 
 
@@ -38,13 +38,14 @@ def probability(evidence: Evidence, *, alias: bool = False) -> float:
         {"confidence": 0.99},
         {"commonness": 0.4},
         {"second_pass": False},
+        {"recurrence": -1},
     ],
 )
 def test_what_speaks_against_a_term_lowers_its_probability(worse):
     assert probability(replace(SURE, **worse)) < probability(SURE)
 
 
-@pytest.mark.parametrize("better", [{"timing": 2}, {"acoustic": 3.0}])
+@pytest.mark.parametrize("better", [{"timing": 2}, {"acoustic": 3.0}, {"recurrence": 2}])
 def test_what_speaks_for_a_term_raises_its_probability(better):
     assert probability(replace(SURE, **better)) > probability(SURE)
 

@@ -185,6 +185,13 @@ def test_all_that_was_weighed_is_on_record(engine, spool):
             assert p.evidence.acoustic is not None
 
 
+def test_a_name_that_comes_back_in_the_chunk_counts_for_itself(engine, spool):
+    result = hear(engine, spool, of("Brannock", "Annabell"))
+    came_back = {p.term: p.evidence.recurrence for w in result.windows for p in w.proposals}
+    assert came_back["Brannock"] == 1  # at 0:07 and 0:13
+    assert came_back["Annabell"] == 0
+
+
 def test_the_same_is_decided_each_time(engine, spool):
     assert hear(engine, spool, of(*NAMES, *FAR)) == hear(engine, spool, of(*NAMES, *FAR))
 

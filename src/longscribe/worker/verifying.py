@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 from longscribe.config import BiasSettings, DecodeSettings
 from longscribe.core.bias.phones import distance, join
@@ -23,6 +24,7 @@ from longscribe.core.bias.proposals import (
     with_candidate,
     with_terms,
 )
+from longscribe.core.bias.recurrence import Place, Recurrence
 from longscribe.core.bias.retrieval import (
     HeardWord,
     Hit,
@@ -48,6 +50,7 @@ from longscribe.types import (
     Glossary,
     Prompt,
     Proposal,
+    Span,
     Term,
     WindowResult,
 )
@@ -56,16 +59,22 @@ MOST_PROMPTED = 12
 """Terms in the prompt of a second pass: longer lists dilute (docs/design/bias.md)."""
 CONTESTED = 24
 """Candidates of one window that are scored; more are a sign of a glossary that fits anything."""
+FOLLOWING = 4
+"""Words behind a term that are scored with it: later ones hardly depend on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Found:
     """What retrieval made of one window."""
 
+    number: int
+    """Of the window in its chunk."""
     heard: Heard
     words: Sequence[HeardWord]
     hits: Sequence[Hit]
     limits: Limits
+    recurrence: Recurrence
+    """Of the whole chunk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +108,7 @@ class Verifier:
         self._language = language
         self._index = TermIndex.build(glossary.terms, language.pronouncer.pronounce)
         self._never = {compared(text) for text in glossary.never}
+        self._scores_texts = settings.acoustics and recognizer.capabilities.scoring
 
     def verify(
         self,
@@ -125,29 +135,44 @@ class Verifier:
 
     def _retrieve(self, results: Sequence[WindowResult]) -> list[_Found]:
         """Look for terms in every window; what its neighbours hold as well ranks higher."""
-        words = [
-            heard_words(
-                Heard.of(result).words,
-                self._language.pronouncer.pronounce,
-                self._language.commonness,
-            )
-            for result in results
-        ]
+        heard = [Heard.of(result) for result in results]
+        words = self._heard_words(heard)
         spans = [result.window.owns for result in results]
         reached = [limits(self._index.reachable(span)) for span in spans]
         hits = [
-            [hit for hit in self._index.find(each, span) if self._is_worth(hit, each, limit)]
+            [
+                hit
+                for hit in self._index.find(each, span, limit.farthest)
+                if self._is_worth(hit, each, limit)
+            ]
             for each, span, limit in zip(words, spans, reached, strict=True)
         ]
+        owned = [
+            [hit for hit in here if _middle(hit.first, hit.last, each) in _range(span)]
+            for here, each, span in zip(hits, heard, spans, strict=True)
+        ]
+        recurrence = Recurrence.of(owned if self._settings.recurrence else [])
         return [
             _Found(
-                heard=Heard.of(result),
-                words=each,
+                number=n,
+                heard=heard[n],
+                words=words[n],
                 hits=with_bursts(hits, n),
                 limits=reached[n],
+                recurrence=recurrence,
             )
-            for n, (result, each) in enumerate(zip(results, words, strict=True))
+            for n in range(len(results))
         ]
+
+    def _heard_words(self, windows: Sequence[Heard]) -> list[list[HeardWord]]:
+        """Return the words of each window; a pronouncer is asked once for all, which is quicker."""
+        words = heard_words(
+            [word for heard in windows for word in heard.words],
+            self._language.pronouncer.pronounce,
+            self._language.commonness,
+        )
+        stops = list(accumulate((len(heard.words) for heard in windows), initial=0))
+        return [words[start:stop] for start, stop in pairwise(stops)]
 
     def _is_worth(self, hit: Hit, words: Sequence[HeardWord], limit: Limits) -> bool:
         """Tell whether a hit may be written and is worth a second pass."""
@@ -187,7 +212,7 @@ class Verifier:
         """Tell whether any hit would pass if all that is still to be heard spoke for it."""
         unsettled = [hit for hit in place.hits if not hit.already_right]
         at_best = [_at_best(hit) for hit in unsettled]
-        bounds = [self._before_audio(one, place, _margin(one, at_best)) for one in at_best]
+        bounds = [self._before_audio(one, place, at_best) for one in at_best]
         return any(hit.exact_alias for hit in unsettled) or any(
             bound.probability >= bound.threshold for bound in bounds
         )
@@ -229,17 +254,18 @@ class Verifier:
         owned = [
             one
             for one in open_to
-            if _middle(one, heard) in _owned(result) and _stands(one, asked=second is not None)
+            if _middle(one.first, one.stop - 1, heard) in _range(result.window.owns)
+            and _stands(one, asked=second is not None)
         ][:CONTESTED]
         weighed = [
             Weighed(
                 candidate=one,
-                evidence=self._before_audio(one, place, _margin(one, open_to)),
+                evidence=self._before_audio(one, place, open_to),
                 fits=one.sound <= place.limits.farthest,
             )
             for one in owned
         ]
-        if not (self._settings.acoustics and self._recognizer.capabilities.scoring):
+        if not self._scores_texts:
             return weighed
         # What would not pass whatever the audio says need not be scored.
         contested = [one.candidate for one in weighed if one.passes]
@@ -258,24 +284,34 @@ class Verifier:
         member: WindowAudio,
         settings: DecodeSettings,
     ) -> list[float]:
-        """Return how much likelier the text is with each candidate than as heard."""
-        if not owned:
-            return []
-        texts = [heard.text(0, len(heard.words)), *(with_candidate(heard, one) for one in owned)]
-        as_heard, *changed = self._recognizer.score(member, texts, settings)
-        return [round(score - as_heard, 3) for score in changed]
+        """Return how much likelier the text is with each candidate than as heard.
 
-    def _before_audio(self, one: Candidate, place: _Found, margin: float) -> Evidence:
+        Up to the place and a few words on: what comes later hardly depends on it.
+        """
+        pairs = [
+            (with_candidate(heard, one, stop), heard.text(0, stop))
+            for one in owned
+            for stop in [min(one.stop + FOLLOWING, len(heard.words))]
+        ]
+        texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+        scores = dict(zip(texts, self._recognizer.score(member, texts, settings), strict=True))
+        return [round(scores[changed] - scores[as_heard], 3) for changed, as_heard in pairs]
+
+    def _before_audio(self, one: Candidate, place: _Found, others: Sequence[Candidate]) -> Evidence:
         """Return the evidence without that of the audio, and the highest probability it allows."""
-        scored = self._settings.acoustics and self._recognizer.capabilities.scoring
         words = place.words[one.first : one.stop]
+        rivals = _rivals(one, others)
+        here = Place(window=place.number, first=one.first, stop=one.stop)
         evidence = Evidence(
             sound=round(one.sound, 3),
-            acoustic=ACOUSTIC_RANGE[1] if scored else None,
-            margin=round(margin, 3),
+            acoustic=ACOUSTIC_RANGE[1] if self._scores_texts else None,
+            margin=round(one.sound - min((each.sound for each in rivals), default=1.0), 3),
             confidence=min(word.probability for word in words),
             commonness=round(min(word.commonness for word in words), 3),
             second_pass=one.second_pass,
+            recurrence=place.recurrence.lead(
+                one.term.text, (each.term.text for each in rivals), here
+            ),
             timing=one.timing,
             probability=0.0,
             threshold=place.limits.thresholds[self._class(one)],
@@ -326,23 +362,23 @@ def _at_best(hit: Hit) -> Candidate:
     )
 
 
-def _margin(one: Candidate, others: Sequence[Candidate]) -> float:
-    """Return the distance of a candidate less that of the nearest other term for its words."""
-    rivals = [
-        other.sound
+def _rivals(one: Candidate, others: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates that are other terms for some of the same words."""
+    return [
+        other
         for other in others
         if other.term != one.term and other.first < one.stop and one.first < other.stop
     ]
-    return one.sound - min(rivals, default=1.0)
 
 
-def _middle(one: Candidate, heard: Heard) -> int:
-    return (heard.words[one.first].start + heard.words[one.stop - 1].end) // 2
+def _middle(first: int, last: int, heard: Heard) -> int:
+    """Return where the middle of the words from `first` to `last` lies, in samples."""
+    return (heard.words[first].start + heard.words[last].end) // 2
 
 
-def _owned(result: WindowResult) -> range:
+def _range(owns: Span) -> range:
     """Return where a window's words count; elsewhere its neighbour's do."""
-    return range(result.window.owns.start, result.window.owns.end)
+    return range(owns.start, owns.end)
 
 
 def _without_overlap(passing: Sequence[Weighed]) -> list[Weighed]:

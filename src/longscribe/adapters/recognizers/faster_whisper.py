@@ -238,9 +238,11 @@ class FasterWhisperRecognizer:
             return ()
         tokenizer = self._tokenizer(settings)
         tokens = [tokenizer.encode(text) for text in texts]
+        # On a CPU several are slower than one by one, as they are for the encoder.
+        together = 1 if self.device == "cpu" else SCORED_TOGETHER
         scores: list[float] = []
-        for first in range(0, len(tokens), SCORED_TOGETHER):
-            batch = tokens[first : first + SCORED_TOGETHER]
+        for first in range(0, len(tokens), together):
+            batch = tokens[first : first + together]
             encoded = self._encode([window.pcm] * len(batch))
             # Only the probabilities are wanted: over two frames the alignment itself is cheap.
             found = self._engine.align(encoded, tokenizer.sot_sequence, batch, [2] * len(batch))

@@ -133,6 +133,7 @@ def _evidence(evidence: Evidence) -> _Record:
         "confidence": _number(evidence.confidence),
         "commonness": _number(evidence.commonness),
         "second_pass": evidence.second_pass,
+        "recurrence": evidence.recurrence,
         "timing": evidence.timing,
         "probability": _number(evidence.probability),
         "threshold": _number(evidence.threshold),

@@ -230,9 +230,9 @@ def fitted(term: Term, heard: Heard, first: int, stop: int) -> str:
     return lead + opening + name + (ending.group() if ending else "") + closing
 
 
-def with_candidate(heard: Heard, candidate: Candidate) -> str:
-    """Return the window's text with the term in its place."""
-    before, after = heard.text(0, candidate.first), heard.text(candidate.stop, len(heard.words))
+def with_candidate(heard: Heard, candidate: Candidate, stop: int) -> str:
+    """Return the window's text up to the word `stop`, with the term in its place."""
+    before, after = heard.text(0, candidate.first), heard.text(candidate.stop, stop)
     return before + candidate.written + after
 
 

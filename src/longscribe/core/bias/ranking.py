@@ -15,7 +15,7 @@ from typing import Any
 from longscribe.config import BiasMode, BiasSettings
 from longscribe.types import BiasWindow, Chunk, Glossary, Span, Term, WindowBias
 
-VERIFYING_VERSION = 1
+VERIFYING_VERSION = 2
 """Raised when retrieval, rule or patching change what is written: results are then redone."""
 
 

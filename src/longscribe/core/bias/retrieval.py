@@ -83,7 +83,9 @@ class HeardWord:
     text: str
     """Bare: without punctuation at its edges and without a possessive ending; may be empty."""
     phones: str
-    """Of `text`."""
+    """Of `text`, as the pronouncer has them."""
+    spelt: str
+    """Of `text`, as its letters have them."""
     start: int
     end: int
     """In samples, on the recording's clock."""
@@ -119,7 +121,7 @@ class _Readings:
     """The term of each entry; a term has several if it has several spellings."""
     phones: tuple[str, ...]
     outlines: tuple[str, ...]
-    memo: dict[tuple[str, float], tuple[tuple[int, float], ...]] = field(
+    memo: dict[tuple[str, float, float], tuple[tuple[int, float], ...]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -132,19 +134,20 @@ class _Readings:
             outlines=tuple(outline(phones) for _, phones in entries),
         )
 
-    def near(self, heard: str, cut_off: float) -> Sequence[tuple[int, float]]:
+    def near(self, heard: str, cut_off: float, farthest: float) -> Sequence[tuple[int, float]]:
         """Return the terms that sound like `heard` and how far they are, in any order.
 
         A term may come several times. The same spans are asked for again and again.
         """
-        known = self.memo.get((heard, cut_off))
+        key = heard, cut_off, farthest
+        known = self.memo.get(key)
         if known is None:
             if len(self.memo) >= MOST_KNOWN:
                 self.memo.clear()
-            known = self.memo[heard, cut_off] = tuple(self._search(heard, cut_off))
+            known = self.memo[key] = tuple(self._search(*key))
         return known
 
-    def _search(self, heard: str, cut_off: float) -> Iterator[tuple[int, float]]:
+    def _search(self, heard: str, cut_off: float, farthest: float) -> Iterator[tuple[int, float]]:
         similar = process.extract_iter(
             outline(heard),
             self.outlines,
@@ -153,7 +156,7 @@ class _Readings:
         )
         for _, _, entry in similar:
             phones = self.phones[entry]
-            most = cut_off * min(1.0, max(len(heard), len(phones)) / SHORT)
+            most = min(farthest, cut_off * min(1.0, max(len(heard), len(phones)) / SHORT))
             far = distance(heard, phones, most)
             if far <= most:
                 yield self.owners[entry], far
@@ -211,9 +214,7 @@ class TermIndex:
         )
 
     def find(
-        self,
-        words: Sequence[HeardWord],
-        window: Span,
+        self, words: Sequence[HeardWord], window: Span, farthest: float = CUT_OFF
     ) -> list[Hit]:
         """Return the terms that may have been said in `words`, best first.
 
@@ -223,6 +224,7 @@ class TermIndex:
         Args:
             words: of one decode window, in order.
             window: its place, for the terms' time ranges.
+            farthest: distance in sound beyond which nothing is of use.
         """
         timings = [_timing(term, window) for term in self.terms]
         allowed = [timing >= 0 for timing in timings]
@@ -230,7 +232,7 @@ class TermIndex:
         for place in _places(words, self.most_words):
             here = [
                 self._hit(place, number, far, timings[number])
-                for number, far in self._near(place, allowed).items()
+                for number, far in self._near(place, allowed, farthest).items()
             ]
             ranked = sorted(here, key=lambda hit: (not hit.already_right, -hit.score))
             hits += ranked[:HITS_PER_SPAN]
@@ -240,7 +242,7 @@ class TermIndex:
         """Return how many terms may be said in the time of a window."""
         return sum(_timing(term, window) >= 0 for term in self.terms)
 
-    def _near(self, place: _Place, allowed: Sequence[bool]) -> dict[int, float]:
+    def _near(self, place: _Place, allowed: Sequence[bool], farthest: float) -> dict[int, float]:
         """Return the terms that sound like `place` and how far they are, in file order."""
         nearest: dict[int, float] = {}
         for text in place.texts:
@@ -253,7 +255,7 @@ class TermIndex:
             pairs = pairs[:1]
         for readings, heard in pairs:
             if heard:
-                for number, far in readings.near(heard, cut_off):
+                for number, far in readings.near(heard, cut_off, farthest):
                     if allowed[number]:
                         nearest[number] = min(far, nearest.get(number, 1.0))
         return dict(sorted(nearest.items()))
@@ -299,6 +301,7 @@ def heard_words(
             raw=word.text,
             text=text,
             phones=said,
+            spelt=to_phones(text),
             start=word.start,
             end=word.end,
             probability=word.probability,
@@ -378,7 +381,7 @@ def _place(words: Sequence[HeardWord], first: int, last: int) -> _Place:
         texts=tuple(dict.fromkeys((text, _POSSESSIVE.sub("", text)))),
         readings=(
             join(word.phones for word in inside),
-            join(to_phones(word.text) for word in inside),
+            join(word.spelt for word in inside),
         ),
         commonness=min(word.commonness for word in inside if word.text),
     )

@@ -35,6 +35,7 @@ class Weights:
     confidence: float
     commonness: float
     second_pass: float
+    recurrence: float
     covered: float
     """When a time range of the term covers the place."""
     alias: float
@@ -44,11 +45,11 @@ class Weights:
 # of which it holds too few: those are set by hand.
 WITH_ACOUSTICS = Weights(
     bias=1.96, sound=-7.37, near_sound=-36.4, acoustic=0.07, margin=-37.9,
-    confidence=-2.12, commonness=-4.80, second_pass=3.45, covered=0.15, alias=1.0,
+    confidence=-2.12, commonness=-4.80, second_pass=3.45, recurrence=1.0, covered=0.15, alias=1.0,
 )  # fmt: skip
 WITHOUT_ACOUSTICS = Weights(
     bias=1.43, sound=-6.94, near_sound=-43.9, acoustic=0.0, margin=-36.8,
-    confidence=-2.68, commonness=-5.14, second_pass=3.65, covered=0.15, alias=1.0,
+    confidence=-2.68, commonness=-5.14, second_pass=3.65, recurrence=1.0, covered=0.15, alias=1.0,
 )  # fmt: skip
 
 SHORT_LETTERS = 4
@@ -139,6 +140,7 @@ def probability(evidence: Evidence, *, alias: bool) -> float:
         + weights.confidence * evidence.confidence
         + weights.commonness * evidence.commonness
         + weights.second_pass * evidence.second_pass
+        + weights.recurrence * evidence.recurrence
         + weights.covered * (evidence.timing == 2)
         + weights.alias * alias
     )
