@@ -34,7 +34,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Recurrence:
-    """Where in a chunk each term leads: sounds the same as what was heard, or nearer than others."""
+    """Where in a chunk each term leads: sounds like what was heard, and nearer than all others."""
 
     places: Mapping[str, tuple[Place, ...]]
     """Text of a term → its places, none of which overlap."""
