@@ -15,6 +15,7 @@ after that.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import sys
@@ -32,7 +33,7 @@ sys.path.insert(0, str(ROOT))  # `bench` is not installed
 
 from bench.bias_parts.glossaries import glossary_for, write_csv  # noqa: E402
 from bench.bias_parts.in_process import PlannedRecording, load  # noqa: E402
-from bench.bias_parts.recordings import Line, Recording, load_all  # noqa: E402
+from bench.bias_parts.recordings import PLAIN, Line, Recording, load_all  # noqa: E402
 from demo.score import words_of  # noqa: E402
 from longscribe.adapters.recognizers import faster_whisper  # noqa: E402
 from longscribe.config import DecodeSettings, Options  # noqa: E402
@@ -46,6 +47,7 @@ FEATURES = (
     "bias", "sound", "near_sound", "acoustic", "margin", "confidence", "commonness", "second_pass",
     "recurrence",
 )  # fmt: skip
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.985, 0.99)
 EDGE = 0.3
 """Seconds around a line whose words are taken for its own."""
 
@@ -214,19 +216,27 @@ def show(examples: list[Example], *, acoustics: bool) -> None:
     y = np.array([e.right for e in examples], float)
     weights = fit(x, y)
     print("\nwith acoustics" if acoustics else "\nwithout acoustics")
-    print("  " + ", ".join(f"{n}={w:.2f}" for n, w in zip(FEATURES, weights, strict=True)))
+    print("  " + ", ".join(f"{n}={w:.3g}" for n, w in zip(FEATURES, weights, strict=True)))
     p = judged_by_others(examples, x, y)
     for condition in dict.fromkeys(each.condition for each in examples):
         kept = [i for i in without_overlap(examples, p) if examples[i].condition == condition]
-        print(f"  {condition}: threshold, farthest, accepted, right, worse, precision")
-        for farthest in (rule.SAME_SOUND, 1.0):
-            for threshold in (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99):
-                taken = [i for i in kept if p[i] >= threshold and x[i][1] <= farthest]
-                right, worse = y[taken].sum(), sum(examples[i].worse for i in taken)
-                print(
-                    f"    {threshold:.2f} {farthest:5.2f} {len(taken):5d} {right:5.0f} {worse:4d}"
-                    f" {right / max(1, len(taken)):8.3f}"
-                )
+        print(f"  {condition}: recurring, threshold, farthest, accepted, right, worse, plain")
+        for recurring, farthest, threshold in itertools.product(
+            (True, False), (rule.SAME_SOUND, 1.0), THRESHOLDS
+        ):
+            taken = [
+                i
+                for i in kept
+                if p[i] >= threshold
+                and examples[i].proposal.evidence.sound <= farthest
+                and (examples[i].proposal.evidence.recurrence > 0) == recurring
+            ]
+            worse = sum(examples[i].worse for i in taken)
+            plain = sum(examples[i].stratum == PLAIN and not y[i] for i in taken)
+            print(
+                f"    {'yes' if recurring else 'no':3s} {threshold:.3f} {farthest:5.2f}"
+                f" {len(taken):5d} {y[taken].sum():5.0f} {worse:4d} {plain:4d}"
+            )
 
 
 def main() -> None:
@@ -239,8 +249,8 @@ def main() -> None:
     given = parser.parse_args()
     # Everything is heard again and scored, and nothing is written.
     always = dict.fromkeys(rule.TermClass, -1.0)
-    rule.SHORT_LIST = replace(rule.SHORT_LIST, thresholds=always)
-    rule.LONG_LIST = replace(rule.LONG_LIST, thresholds=always)
+    rule.SHORT_LIST = replace(rule.SHORT_LIST, recurring=always, alone=always)
+    rule.LONG_LIST = replace(rule.LONG_LIST, recurring=always, alone=always)
     vars(verifying)["patched"] = lambda result, *_: result
     faster_whisper.ENCODINGS_KEPT = 100  # a whole recording: the glossaries share its encodings
     examples: list[Example] = []

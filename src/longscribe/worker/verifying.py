@@ -302,6 +302,7 @@ class Verifier:
         words = place.words[one.first : one.stop]
         rivals = _rivals(one, others)
         here = Place(window=place.number, first=one.first, stop=one.stop)
+        elsewhere = place.recurrence.lead(one.term.text, (each.term.text for each in rivals), here)
         evidence = Evidence(
             sound=round(one.sound, 3),
             acoustic=ACOUSTIC_RANGE[1] if self._scores_texts else None,
@@ -309,12 +310,10 @@ class Verifier:
             confidence=min(word.probability for word in words),
             commonness=round(min(word.commonness for word in words), 3),
             second_pass=one.second_pass,
-            recurrence=place.recurrence.lead(
-                one.term.text, (each.term.text for each in rivals), here
-            ),
+            recurrence=elsewhere,
             timing=one.timing,
             probability=0.0,
-            threshold=place.limits.thresholds[self._class(one)],
+            threshold=place.limits.threshold(self._class(one), elsewhere),
         )
         likely = round(probability(evidence, alias=self._is_alias(one, place)), 4)
         return replace(evidence, acoustic=None, probability=likely)
