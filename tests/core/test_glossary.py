@@ -265,6 +265,30 @@ def test_what_stands_twice_alike_counts_once():
     )
 
 
+def test_capitals_make_no_other_term_and_the_first_spelling_stands():
+    text = "term,aliases,weight,start,end\nHarwick,a,1,0,10\nBar,,,,\nharwick,b;Harwick,3,20,30\n"
+    assert table(text) == (
+        Term(
+            text="Harwick",
+            aliases=("a", "b"),
+            weight=3.0,
+            ranges=(seconds(0, 10), seconds(20, 30)),
+        ),
+        Term(text="Bar"),
+    )
+    assert lines("harwick\nHARWICK\nHarwick") == (Term(text="harwick"),)
+
+
+def test_what_differs_in_more_than_capitals_is_not_joined():
+    apart = ["C#", "C++", "C", "Maße", "Masse", "Rene\u0301", "Ren\u00e9", "O'Brien", "O’Brien"]
+    assert [term.text for term in lines("\n".join(apart))] == apart
+
+
+def test_an_alias_that_is_its_own_term_says_nothing():
+    assert lines("Foo | Foo; foo; bar; Foo") == (Term(text="Foo", aliases=("foo", "bar")),)
+    assert table("term,aliases\nFoo,Foo\n") == (Term(text="Foo"),)
+
+
 # --- contradictions -----------------------------------------------------------
 
 
@@ -281,6 +305,20 @@ def test_what_stands_twice_alike_counts_once():
         ("n.csv", "term,never,languages\nFoo,Bar,en\nBar,,en;de", "line 2", "itself (line 3)"),
         ("n.csv", "term,never,languages\nFoo,Bar,en\nBar,,", "line 2", "itself (line 3)"),
         ("n.csv", "term,never,languages\nFoo,Bar,\nBar,,en", "line 2", "itself (line 3)"),
+        # capitals do not count
+        ("n.txt", "Foo\n!foo", "line 2", "the anti-term 'foo' is also a term, 'Foo' (line 1)"),
+        ("n.txt", "!FOO\nFoo", "line 1", "the anti-term 'FOO' is also a term, 'Foo' (line 2)"),
+        ("n.txt", "Foo\nfoo\n!foo", "line 3", "the anti-term 'foo' is also a term (line 2)"),
+        ("n.csv", "term,never\nFoo,\n,Bar;fOO", "line 3", "'fOO' is also a term, 'Foo' (line 2)"),
+        ("n.txt", "Geoffrey | !Jeffrey\njeffrey", "line 1", "a term itself, 'jeffrey' (line 2)"),
+        ("n.txt", "jeffrey\nA\nGeoffrey | !Jeffrey", "line 3", "itself, 'jeffrey' (line 1)"),
+        ("n.txt", "iPhone\niphone | !iPhone", "line 2", "is a term itself (line 1)"),
+        ("n.txt", "[0-1]\niPhone | !iphone\n[2-3]\niphone", "line 2", "a term itself (line 4)"),
+        # of one term
+        ("n.txt", "Foo | Bar; !Bar", "line 1", "right for 'Foo', and 'Bar' is an alias of it"),
+        ("n.txt", "Foo | BAR; !Bar", "line 1", "right for 'Foo', and 'BAR' is an alias of it"),
+        ("n.txt", "Foo | Bar\nA\nFoo | !bar", "line 3", "and 'Bar' is an alias of it"),
+        ("n.txt", "iPhone | iphone; !iphone", "line 1", "and 'iphone' is an alias of it"),
     ],
 )
 def test_a_glossary_that_contradicts_itself_is_refused(name, text, where, what):
@@ -299,6 +337,11 @@ def test_a_glossary_that_contradicts_itself_is_refused(name, text, where, what):
         ("n.txt", "iPhone | !IPhone\nfoo | !Foo"),
         ("n.txt", "Foo | !Bar\n!Bar"),
         ("n.txt", "Foo | Bar\nBar"),
+        ("n.txt", "iPhone | !iphone"),
+        ("n.txt", "iPhone | IPhone; !iphone"),
+        ("n.txt", "iPhone\nIPHONE | !iphone"),
+        ("n.txt", "[0-1]\nFoo | !Bar\n[2-3]\nbar"),
+        ("n.txt", "C#\n!C"),
     ],
 )
 def test_what_only_looks_like_a_contradiction_is_taken(name, text):
@@ -428,8 +471,9 @@ def test_any_text_is_a_glossary_or_a_clear_error(text, name):
     found = parsed(text.encode("utf-8", "surrogatepass"), name) or Glossary()
     spellings = [text for term in found.terms for text in (term.text, *term.aliases, *term.never)]
     assert all(text and text == " ".join(text.split()) for text in [*spellings, *found.never])
-    assert len({term.text for term in found.terms}) == len(found.terms)
-    assert not {term.text for term in found.terms} & set(found.never)
+    assert len({term.text.lower() for term in found.terms}) == len(found.terms)
+    unwanted = {text.casefold() for text in found.never}
+    assert not {term.text.casefold() for term in found.terms} & unwanted
 
 
 @given(st.binary(max_size=60), NAMES)
@@ -441,12 +485,13 @@ WORDS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8)
 TERMS = st.builds(
     Term,
     text=WORDS,
-    aliases=st.lists(WORDS, max_size=2, unique=True).map(tuple),
+    # Two words, so that none is its own term.
+    aliases=st.lists(WORDS.map("a {}".format), max_size=2, unique=True).map(tuple),
     ranges=st.sampled_from([(), (seconds(0, 9),), (seconds(75.5, 3600),)]),
 )
 
 
-@given(st.lists(TERMS, max_size=6, unique_by=lambda term: term.text))
+@given(st.lists(TERMS, max_size=6, unique_by=lambda term: term.text.lower()))
 def test_what_is_written_as_lines_is_read(terms):
     headers = {(): "[]", (seconds(0, 9),): "[0-9 A]", (seconds(75.5, 3600),): "[1:15.5-1:00:00]"}
     text = "".join(

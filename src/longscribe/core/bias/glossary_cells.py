@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from longscribe.errors import GlossaryError
 from longscribe.languages import LANGUAGES
@@ -48,6 +48,9 @@ def term_entry(term: Term, place: Place) -> Entry:
         raise place.wrong(
             f"{term.text!r} is never right for itself", "Leave it out of the wrong spellings."
         )
+    if term.text in term.aliases:  # which says nothing
+        aliases = tuple(alias for alias in term.aliases if alias != term.text)
+        term = replace(term, aliases=aliases)
     return Entry(place=place, term=term)
 
 
