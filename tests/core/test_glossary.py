@@ -112,10 +112,31 @@ def test_a_term_of_two_scenes_has_both_times():
     assert lines(text + "[]\nA")[0].ranges == ()
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "# only a comment", "\ufeff"])
-def test_an_empty_glossary_has_no_terms(text):
-    assert lines(text) == ()
-    assert table(text) == ()
+@pytest.mark.parametrize("name", ["names.txt", "names.csv", "names.yaml"])
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [("", "is empty"), ("\ufeff\n\n", "is empty"), ("# a comment\n", "holds no terms")],
+)
+def test_a_glossary_without_terms_is_refused_unless_it_may_be_empty(text, what, name):
+    with pytest.raises(GlossaryError) as error:
+        parse_glossary(text.encode(), name)
+    assert error.value.found == f"{name} {what}."
+    assert "leave out the glossary" in error.value.remedy
+    assert parse_glossary(text.encode(), name, may_be_empty=True) == Glossary()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("n.csv", "term,weight\n"), ("n.tsv", "# c\nterm\n\t\n"), ("n.txt", "[0-1]\n")],
+)
+def test_headers_alone_are_no_glossary(name, text):
+    with pytest.raises(GlossaryError, match=f"^{name} holds no terms"):
+        parse_glossary(text.encode(), name)
+    assert parse_glossary(text.encode(), name, may_be_empty=True) == Glossary()
+
+
+def test_anti_terms_alone_are_a_glossary():
+    assert never("!Shaun") == ("Shaun",)
 
 
 def test_a_comma_is_part_of_a_term_in_the_line_form():
@@ -491,7 +512,7 @@ TERMS = st.builds(
 )
 
 
-@given(st.lists(TERMS, max_size=6, unique_by=lambda term: term.text.lower()))
+@given(st.lists(TERMS, min_size=1, max_size=6, unique_by=lambda term: term.text.lower()))
 def test_what_is_written_as_lines_is_read(terms):
     headers = {(): "[]", (seconds(0, 9),): "[0-9 A]", (seconds(75.5, 3600),): "[1:15.5-1:00:00]"}
     text = "".join(

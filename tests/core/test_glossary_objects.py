@@ -131,13 +131,17 @@ def test_a_list_alone_is_a_list_of_terms(loader):
 
 @pytest.mark.parametrize("empty", ["[]", "{}", '{"terms": []}', '{"terms": null, "never": null}'])
 def test_an_empty_list_has_no_terms(loader, empty):
-    assert parse_glossary(empty.encode(), "names.json") == Glossary()
-    assert as_yaml(empty.replace("null", "~")) == Glossary()
+    for name, text in (("names.json", empty), ("names.yaml", empty.replace("null", "~"))):
+        assert parse_glossary(text.encode(), name, may_be_empty=True) == Glossary()
+        with pytest.raises(GlossaryError, match=f"^{name} holds no terms"):
+            parse_glossary(text.encode(), name)
 
 
 @pytest.mark.parametrize("empty", ["", "\n", "# nothing\n", "---\n", "~", "terms:\nscenes:\n"])
 def test_an_empty_file_of_yaml_has_no_terms(loader, empty):
-    assert as_yaml(empty) == Glossary()
+    assert parse_glossary(empty.encode(), "n.yaml", may_be_empty=True) == Glossary()
+    with pytest.raises(GlossaryError, match=r"^n\.yaml (is empty|holds no terms)\. Write"):
+        parse_glossary(empty.encode(), "n.yaml")
 
 
 def test_yaml_makes_no_guesses(loader):
@@ -376,7 +380,7 @@ ENTRIES = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(ENTRIES, max_size=5))
+@given(st.lists(ENTRIES, min_size=1, max_size=5))
 def test_yaml_and_json_say_the_same(entries):
     # JSON is YAML too, but for white space around numbers; our YAML takes no scalar for a number.
     assert as_yaml(json.dumps(entries, ensure_ascii=False, indent=1)) == as_json(entries)

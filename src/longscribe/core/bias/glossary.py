@@ -46,8 +46,13 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _T = TypeVar("_T")
 
 
-def parse_glossary(data: bytes, name: str) -> Glossary:
-    """Return the glossary written in `data`; `name` is the file's name, for its form and messages.
+def parse_glossary(data: bytes, name: str, *, may_be_empty: bool = False) -> Glossary:
+    """Return the glossary written in a file.
+
+    Args:
+        data: what is in the file.
+        name: of the file, for its form and for messages.
+        may_be_empty: whether it need not hold a term yet, as a file of learnt terms.
 
     Raises:
         GlossaryError: with file and line or entry, what was found and what was expected.
@@ -58,7 +63,14 @@ def parse_glossary(data: bytes, name: str) -> Glossary:
         )
     ending = name.lower()[name.rfind(".") :] if "." in name else ""
     text = _decoded(data, name, utf16=ending in SUBTITLES)
-    return _joined(_entries(text, name, ending))
+    glossary = _joined(_entries(text, name, ending))
+    if not (glossary.terms or glossary.never or may_be_empty):
+        # The run would be one without a glossary, and nobody would know.
+        raise GlossaryError(
+            f"{name} holds no terms." if text.strip() else f"{name} is empty.",
+            "Write the terms into it, or leave out the glossary.",
+        )
+    return glossary
 
 
 def _entries(text: str, name: str, ending: str) -> Iterable[Entry]:
