@@ -151,6 +151,22 @@ def test_inner_white_space_is_made_single():
     assert lines("New \t York")[0].text == "New York"
 
 
+@pytest.mark.parametrize(
+    "comment", ["#", " # ", "# MeToo", "#\tMeToo", "## MeToo", "#-- MeToo", "#!"]
+)
+def test_a_hash_before_a_letter_begins_a_term_and_any_other_a_comment(comment):
+    assert lines(f"#MeToo\n{comment}\n #1 Main Street | a\n") == (
+        Term(text="#MeToo"),
+        Term(text="#1 Main Street", aliases=("a",)),
+    )
+    rows = f"#names\n{comment}\nterm,aliases\n#MeToo,x\n{comment}\n#1 Main Street,a\n"
+    for name in ("names.csv", "names.txt"):
+        assert table(rows, name) == (
+            Term(text="#MeToo", aliases=("x",)),
+            Term(text="#1 Main Street", aliases=("a",)),
+        )
+
+
 # --- tables -------------------------------------------------------------------
 
 
@@ -176,6 +192,17 @@ def test_quotes_hold_delimiters_and_quotes():
     assert table('"term","aliases"\n"Smith, John","a ""b"""\n') == (
         Term(text="Smith, John", aliases=('a "b"',)),
     )
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_a_line_break_in_quotes_is_a_space(line_end):
+    text = 'term,aliases,note\n"Rosa\nLynd","a\n\n# b; c\n","so\n#it is"\nFoo,,\n'
+    assert table(text.replace("\n", line_end)) == (
+        Term(text="Rosa Lynd", aliases=("a # b", "c"), note="so #it is"),
+        Term(text="Foo"),
+    )
+    with pytest.raises(GlossaryError, match=r"^n\.csv, line 4: weight 'heavy'"):
+        parse_glossary(b'term,weight\n"Rosa\nLynd",1\nFoo,heavy\n', "n.csv")
 
 
 def test_a_table_of_one_column_is_a_table_only_by_its_ending():

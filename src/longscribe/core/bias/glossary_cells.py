@@ -18,6 +18,7 @@ FOREVER = to_samples(10 * 366 * 24 * 3600)
 """Where a range without an end ends."""
 
 _CLOCK = re.compile(r"(?:(?:(\d{1,5}):)?(\d{1,2}):)?(\d{1,8}(?:\.\d{1,9})?)")
+_HASHTAG = re.compile(r"#\w")
 _YES = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
@@ -55,8 +56,12 @@ def term_entry(term: Term, place: Place) -> Entry:
 
 
 def is_noise(line: str) -> bool:
-    """Return whether a line of a text form is empty or a comment."""
-    return not line.strip() or line.lstrip().startswith("#")
+    """Return whether a line of a text form is empty or a comment.
+
+    `#` with a letter or digit right behind it begins a term, such as *#MeToo*.
+    """
+    text = line.strip()
+    return not text or (text.startswith("#") and not _HASHTAG.match(text))
 
 
 def term_text(text: str, place: Place) -> str:
