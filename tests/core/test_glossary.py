@@ -139,6 +139,27 @@ def test_anti_terms_alone_are_a_glossary():
     assert never("!Shaun") == ("Shaun",)
 
 
+def test_the_right_form_of_a_scene_is_told():
+    with pytest.raises(GlossaryError) as error:
+        lines("12:30-25:00")
+    assert "[12:30-25:00]" in error.value.remedy
+
+
+def test_numbers_and_times_in_terms_are_taken():
+    terms = [
+        "1914-1918",
+        "9-11",
+        "747-400",
+        "7.5-8",
+        "12:30",
+        "10:30 - Late Show",
+        "-",
+        ":-:",
+        "-:",
+    ]
+    assert [term.text for term in lines("\n".join(terms))] == terms
+
+
 def test_a_comma_is_part_of_a_term_in_the_line_form():
     assert [term.text for term in lines("Smith, John\nterm\nAcme; Inc")] == [
         "Smith, John",
@@ -217,7 +238,15 @@ def test_comments_and_blank_rows_are_left_out_of_a_table():
 
 @pytest.mark.parametrize(
     ("cell", "wanted"),
-    [("75", 75), ("75.5", 75.5), ("1:15", 75), ("1:15.5", 75.5), ("1:02:03.25", 3723.25), ("0", 0)],
+    [
+        ("75", 75),
+        ("90:59.9", 5459.9),
+        ("75.5", 75.5),
+        ("1:15", 75),
+        ("1:15.5", 75.5),
+        ("1:02:03.25", 3723.25),
+        ("0", 0),
+    ],
 )
 def test_times(cell, wanted):
     (term,) = table(f"term,start\nFoo,{cell}\n")
@@ -454,6 +483,14 @@ LONG = "x" * (LONGEST_TERM + 1)
         ("n.csv", "term,start\nFoo,1:2:3:4\n", 2, "is not a time"),
         ("n.csv", f"term,start\nFoo,{'9' * 400}\n", 2, "is not a time"),
         ("n.csv", f"term,start\nFoo,{'9' * 5000}:00:00\n", 2, "is not a time"),
+        ("n.csv", "term,start\nFoo,0:90\n", 2, "'0:90' has 90 seconds behind a colon"),
+        ("n.csv", "term,end\nFoo,5:60.0\n", 2, "'5:60.0' has 60.0 seconds behind a colon"),
+        ("n.csv", "term,start\nFoo,1:60:00\n", 2, "'1:60:00' has 60 minutes behind a colon"),
+        ("n.txt", "[0:00-5:99]\n", 1, "'5:99' has 99 seconds behind a colon"),
+        ("n.txt", "Foo\n12:30-25:00\n", 2, "'12:30-25:00' is a time, not a term"),
+        ("n.txt", "12:30 \u2013 25:00 The harbour\n", 1, "The harbour' is a time, not a term"),
+        ("n.txt", "12:30-\n", 1, "'12:30-' is a time, not a term"),
+        ("n.txt", "-1:02:30.5\n", 1, "'-1:02:30.5' is a time, not a term"),
         ("n.csv", "term,start,end\nFoo,20,10\n", 2, "'10' is not after the start '20'"),
         ("n.csv", "term,start,end\nFoo,20,20\n", 2, "is not after"),
         ("n.csv", 'term,weight\nFoo,"1"x\n', 2, "expected after"),

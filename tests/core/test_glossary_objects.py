@@ -253,6 +253,29 @@ def test_errors_name_the_entry_and_what_was_found(value, where, what):
     assert error.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("item", "found", "remedy"),
+    [
+        ({"term": {"a": 1}}, "'term' is an object (a mapping).", "It must be one text"),
+        ({"term": ["a"]}, "'term' is a list.", "It must be one text"),
+        ({"term": "Foo", "aliases": {"a": 1}}, "an object (a mapping).", "It must be a list"),
+        ({"term": 5}, "'term' is the number 5.", "It must be a text; put it in quotes."),
+    ],
+)
+def test_what_is_no_text_is_told_with_what_it_must_be(item, found, remedy):
+    with pytest.raises(GlossaryError) as error:
+        as_json([item])
+    assert error.value.found.endswith(found)
+    assert error.value.remedy.startswith(remedy)
+
+
+def test_what_is_no_text_in_yaml_is_told_alike():
+    with pytest.raises(GlossaryError, match=r"'term' is an object \(a mapping\)\. It must be one"):
+        as_yaml("- term: {a: 1}")
+    with pytest.raises(GlossaryError, match=r"'term' is a list\. It must be one text"):
+        as_yaml("- term: [a, b]")
+
+
 def test_an_unknown_scene_is_told_with_those_that_are_known():
     with pytest.raises(GlossaryError, match=r"unknown scene 'C'\. Known are: 'A', 'B'\.$"):
         as_json({"terms": [{"term": "Foo", "scenes": "C"}], "scenes": {"A": [0, 1], "B": [1, 2]}})

@@ -136,6 +136,15 @@ def _time(cell: str, place: Place) -> int:
     if match is None:
         raise place.wrong(f"{cell!r} is not a time", "Write seconds (75.5) or [h:]m:s (1:15.5).")
     hours, minutes, seconds = match.groups()
+    for count, unit, is_behind in (
+        (minutes, "minutes", hours is not None),
+        (seconds, "seconds", minutes is not None),
+    ):
+        if is_behind and float(count) >= 60:
+            raise place.wrong(
+                f"{cell!r} has {count} {unit} behind a colon",
+                "There, write less than 60: 90 seconds are 1:30, or 90 alone.",
+            )
     return to_samples(int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds))
 
 
