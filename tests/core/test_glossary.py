@@ -112,10 +112,52 @@ def test_a_term_of_two_scenes_has_both_times():
     assert lines(text + "[]\nA")[0].ranges == ()
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "# only a comment", "\ufeff"])
-def test_an_empty_glossary_has_no_terms(text):
-    assert lines(text) == ()
-    assert table(text) == ()
+@pytest.mark.parametrize("name", ["names.txt", "names.csv", "names.yaml"])
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [("", "is empty"), ("\ufeff\n\n", "is empty"), ("# a comment\n", "holds no terms")],
+)
+def test_a_glossary_without_terms_is_refused_unless_it_may_be_empty(text, what, name):
+    with pytest.raises(GlossaryError) as error:
+        parse_glossary(text.encode(), name)
+    assert error.value.found == f"{name} {what}."
+    assert "leave out the glossary" in error.value.remedy
+    assert parse_glossary(text.encode(), name, may_be_empty=True) == Glossary()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("n.csv", "term,weight\n"), ("n.tsv", "# c\nterm\n\t\n"), ("n.txt", "[0-1]\n")],
+)
+def test_headers_alone_are_no_glossary(name, text):
+    with pytest.raises(GlossaryError, match=f"^{name} holds no terms"):
+        parse_glossary(text.encode(), name)
+    assert parse_glossary(text.encode(), name, may_be_empty=True) == Glossary()
+
+
+def test_anti_terms_alone_are_a_glossary():
+    assert never("!Shaun") == ("Shaun",)
+
+
+def test_the_right_form_of_a_scene_is_told():
+    with pytest.raises(GlossaryError) as error:
+        lines("12:30-25:00")
+    assert "[12:30-25:00]" in error.value.remedy
+
+
+def test_numbers_and_times_in_terms_are_taken():
+    terms = [
+        "1914-1918",
+        "9-11",
+        "747-400",
+        "7.5-8",
+        "12:30",
+        "10:30 - Late Show",
+        "-",
+        ":-:",
+        "-:",
+    ]
+    assert [term.text for term in lines("\n".join(terms))] == terms
 
 
 def test_a_comma_is_part_of_a_term_in_the_line_form():
@@ -128,6 +170,22 @@ def test_a_comma_is_part_of_a_term_in_the_line_form():
 
 def test_inner_white_space_is_made_single():
     assert lines("New \t York")[0].text == "New York"
+
+
+@pytest.mark.parametrize(
+    "comment", ["#", " # ", "# MeToo", "#\tMeToo", "## MeToo", "#-- MeToo", "#!"]
+)
+def test_a_hash_before_a_letter_begins_a_term_and_any_other_a_comment(comment):
+    assert lines(f"#MeToo\n{comment}\n #1 Main Street | a\n") == (
+        Term(text="#MeToo"),
+        Term(text="#1 Main Street", aliases=("a",)),
+    )
+    rows = f"#names\n{comment}\nterm,aliases\n#MeToo,x\n{comment}\n#1 Main Street,a\n"
+    for name in ("names.csv", "names.txt"):
+        assert table(rows, name) == (
+            Term(text="#MeToo", aliases=("x",)),
+            Term(text="#1 Main Street", aliases=("a",)),
+        )
 
 
 # --- tables -------------------------------------------------------------------
@@ -157,6 +215,17 @@ def test_quotes_hold_delimiters_and_quotes():
     )
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_a_line_break_in_quotes_is_a_space(line_end):
+    text = 'term,aliases,note\n"Rosa\nLynd","a\n\n# b; c\n","so\n#it is"\nFoo,,\n'
+    assert table(text.replace("\n", line_end)) == (
+        Term(text="Rosa Lynd", aliases=("a # b", "c"), note="so #it is"),
+        Term(text="Foo"),
+    )
+    with pytest.raises(GlossaryError, match=r"^n\.csv, line 4: weight 'heavy'"):
+        parse_glossary(b'term,weight\n"Rosa\nLynd",1\nFoo,heavy\n', "n.csv")
+
+
 def test_a_table_of_one_column_is_a_table_only_by_its_ending():
     assert table('term\nFoo\n"Smith, John"\n') == (Term(text="Foo"), Term(text="Smith, John"))
     assert table("term\nSmith, John\n", "names.tsv") == (Term(text="Smith, John"),)
@@ -169,7 +238,15 @@ def test_comments_and_blank_rows_are_left_out_of_a_table():
 
 @pytest.mark.parametrize(
     ("cell", "wanted"),
-    [("75", 75), ("75.5", 75.5), ("1:15", 75), ("1:15.5", 75.5), ("1:02:03.25", 3723.25), ("0", 0)],
+    [
+        ("75", 75),
+        ("90:59.9", 5459.9),
+        ("75.5", 75.5),
+        ("1:15", 75),
+        ("1:15.5", 75.5),
+        ("1:02:03.25", 3723.25),
+        ("0", 0),
+    ],
 )
 def test_times(cell, wanted):
     (term,) = table(f"term,start\nFoo,{cell}\n")
@@ -265,6 +342,30 @@ def test_what_stands_twice_alike_counts_once():
     )
 
 
+def test_capitals_make_no_other_term_and_the_first_spelling_stands():
+    text = "term,aliases,weight,start,end\nHarwick,a,1,0,10\nBar,,,,\nharwick,b;Harwick,3,20,30\n"
+    assert table(text) == (
+        Term(
+            text="Harwick",
+            aliases=("a", "b"),
+            weight=3.0,
+            ranges=(seconds(0, 10), seconds(20, 30)),
+        ),
+        Term(text="Bar"),
+    )
+    assert lines("harwick\nHARWICK\nHarwick") == (Term(text="harwick"),)
+
+
+def test_what_differs_in_more_than_capitals_is_not_joined():
+    apart = ["C#", "C++", "C", "Maße", "Masse", "Rene\u0301", "Ren\u00e9", "O'Brien", "O’Brien"]
+    assert [term.text for term in lines("\n".join(apart))] == apart
+
+
+def test_an_alias_that_is_its_own_term_says_nothing():
+    assert lines("Foo | Foo; foo; bar; Foo") == (Term(text="Foo", aliases=("foo", "bar")),)
+    assert table("term,aliases\nFoo,Foo\n") == (Term(text="Foo"),)
+
+
 # --- contradictions -----------------------------------------------------------
 
 
@@ -281,6 +382,20 @@ def test_what_stands_twice_alike_counts_once():
         ("n.csv", "term,never,languages\nFoo,Bar,en\nBar,,en;de", "line 2", "itself (line 3)"),
         ("n.csv", "term,never,languages\nFoo,Bar,en\nBar,,", "line 2", "itself (line 3)"),
         ("n.csv", "term,never,languages\nFoo,Bar,\nBar,,en", "line 2", "itself (line 3)"),
+        # capitals do not count
+        ("n.txt", "Foo\n!foo", "line 2", "the anti-term 'foo' is also a term, 'Foo' (line 1)"),
+        ("n.txt", "!FOO\nFoo", "line 1", "the anti-term 'FOO' is also a term, 'Foo' (line 2)"),
+        ("n.txt", "Foo\nfoo\n!foo", "line 3", "the anti-term 'foo' is also a term (line 2)"),
+        ("n.csv", "term,never\nFoo,\n,Bar;fOO", "line 3", "'fOO' is also a term, 'Foo' (line 2)"),
+        ("n.txt", "Geoffrey | !Jeffrey\njeffrey", "line 1", "a term itself, 'jeffrey' (line 2)"),
+        ("n.txt", "jeffrey\nA\nGeoffrey | !Jeffrey", "line 3", "itself, 'jeffrey' (line 1)"),
+        ("n.txt", "iPhone\niphone | !iPhone", "line 2", "is a term itself (line 1)"),
+        ("n.txt", "[0-1]\niPhone | !iphone\n[2-3]\niphone", "line 2", "a term itself (line 4)"),
+        # of one term
+        ("n.txt", "Foo | Bar; !Bar", "line 1", "right for 'Foo', and 'Bar' is an alias of it"),
+        ("n.txt", "Foo | BAR; !Bar", "line 1", "right for 'Foo', and 'BAR' is an alias of it"),
+        ("n.txt", "Foo | Bar\nA\nFoo | !bar", "line 3", "and 'Bar' is an alias of it"),
+        ("n.txt", "iPhone | iphone; !iphone", "line 1", "and 'iphone' is an alias of it"),
     ],
 )
 def test_a_glossary_that_contradicts_itself_is_refused(name, text, where, what):
@@ -299,6 +414,11 @@ def test_a_glossary_that_contradicts_itself_is_refused(name, text, where, what):
         ("n.txt", "iPhone | !IPhone\nfoo | !Foo"),
         ("n.txt", "Foo | !Bar\n!Bar"),
         ("n.txt", "Foo | Bar\nBar"),
+        ("n.txt", "iPhone | !iphone"),
+        ("n.txt", "iPhone | IPhone; !iphone"),
+        ("n.txt", "iPhone\nIPHONE | !iphone"),
+        ("n.txt", "[0-1]\nFoo | !Bar\n[2-3]\nbar"),
+        ("n.txt", "C#\n!C"),
     ],
 )
 def test_what_only_looks_like_a_contradiction_is_taken(name, text):
@@ -363,6 +483,14 @@ LONG = "x" * (LONGEST_TERM + 1)
         ("n.csv", "term,start\nFoo,1:2:3:4\n", 2, "is not a time"),
         ("n.csv", f"term,start\nFoo,{'9' * 400}\n", 2, "is not a time"),
         ("n.csv", f"term,start\nFoo,{'9' * 5000}:00:00\n", 2, "is not a time"),
+        ("n.csv", "term,start\nFoo,0:90\n", 2, "'0:90' has 90 seconds behind a colon"),
+        ("n.csv", "term,end\nFoo,5:60.0\n", 2, "'5:60.0' has 60.0 seconds behind a colon"),
+        ("n.csv", "term,start\nFoo,1:60:00\n", 2, "'1:60:00' has 60 minutes behind a colon"),
+        ("n.txt", "[0:00-5:99]\n", 1, "'5:99' has 99 seconds behind a colon"),
+        ("n.txt", "Foo\n12:30-25:00\n", 2, "'12:30-25:00' is a time, not a term"),
+        ("n.txt", "12:30 \u2013 25:00 The harbour\n", 1, "The harbour' is a time, not a term"),
+        ("n.txt", "12:30-\n", 1, "'12:30-' is a time, not a term"),
+        ("n.txt", "-1:02:30.5\n", 1, "'-1:02:30.5' is a time, not a term"),
         ("n.csv", "term,start,end\nFoo,20,10\n", 2, "'10' is not after the start '20'"),
         ("n.csv", "term,start,end\nFoo,20,20\n", 2, "is not after"),
         ("n.csv", 'term,weight\nFoo,"1"x\n', 2, "expected after"),
@@ -428,8 +556,9 @@ def test_any_text_is_a_glossary_or_a_clear_error(text, name):
     found = parsed(text.encode("utf-8", "surrogatepass"), name) or Glossary()
     spellings = [text for term in found.terms for text in (term.text, *term.aliases, *term.never)]
     assert all(text and text == " ".join(text.split()) for text in [*spellings, *found.never])
-    assert len({term.text for term in found.terms}) == len(found.terms)
-    assert not {term.text for term in found.terms} & set(found.never)
+    assert len({term.text.lower() for term in found.terms}) == len(found.terms)
+    unwanted = {text.casefold() for text in found.never}
+    assert not {term.text.casefold() for term in found.terms} & unwanted
 
 
 @given(st.binary(max_size=60), NAMES)
@@ -441,12 +570,13 @@ WORDS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8)
 TERMS = st.builds(
     Term,
     text=WORDS,
-    aliases=st.lists(WORDS, max_size=2, unique=True).map(tuple),
+    # Two words, so that none is its own term.
+    aliases=st.lists(WORDS.map("a {}".format), max_size=2, unique=True).map(tuple),
     ranges=st.sampled_from([(), (seconds(0, 9),), (seconds(75.5, 3600),)]),
 )
 
 
-@given(st.lists(TERMS, max_size=6, unique_by=lambda term: term.text))
+@given(st.lists(TERMS, min_size=1, max_size=6, unique_by=lambda term: term.text.lower()))
 def test_what_is_written_as_lines_is_read(terms):
     headers = {(): "[]", (seconds(0, 9),): "[0-9 A]", (seconds(75.5, 3600),): "[1:15.5-1:00:00]"}
     text = "".join(

@@ -131,13 +131,17 @@ def test_a_list_alone_is_a_list_of_terms(loader):
 
 @pytest.mark.parametrize("empty", ["[]", "{}", '{"terms": []}', '{"terms": null, "never": null}'])
 def test_an_empty_list_has_no_terms(loader, empty):
-    assert parse_glossary(empty.encode(), "names.json") == Glossary()
-    assert as_yaml(empty.replace("null", "~")) == Glossary()
+    for name, text in (("names.json", empty), ("names.yaml", empty.replace("null", "~"))):
+        assert parse_glossary(text.encode(), name, may_be_empty=True) == Glossary()
+        with pytest.raises(GlossaryError, match=f"^{name} holds no terms"):
+            parse_glossary(text.encode(), name)
 
 
 @pytest.mark.parametrize("empty", ["", "\n", "# nothing\n", "---\n", "~", "terms:\nscenes:\n"])
 def test_an_empty_file_of_yaml_has_no_terms(loader, empty):
-    assert as_yaml(empty) == Glossary()
+    assert parse_glossary(empty.encode(), "n.yaml", may_be_empty=True) == Glossary()
+    with pytest.raises(GlossaryError, match=r"^n\.yaml (is empty|holds no terms)\. Write"):
+        parse_glossary(empty.encode(), "n.yaml")
 
 
 def test_yaml_makes_no_guesses(loader):
@@ -247,6 +251,29 @@ def test_errors_name_the_entry_and_what_was_found(value, where, what):
     assert error.value.found.startswith(f"names.json, {where}: ")
     assert what in error.value.found
     assert error.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("item", "found", "remedy"),
+    [
+        ({"term": {"a": 1}}, "'term' is an object (a mapping).", "It must be one text"),
+        ({"term": ["a"]}, "'term' is a list.", "It must be one text"),
+        ({"term": "Foo", "aliases": {"a": 1}}, "an object (a mapping).", "It must be a list"),
+        ({"term": 5}, "'term' is the number 5.", "It must be a text; put it in quotes."),
+    ],
+)
+def test_what_is_no_text_is_told_with_what_it_must_be(item, found, remedy):
+    with pytest.raises(GlossaryError) as error:
+        as_json([item])
+    assert error.value.found.endswith(found)
+    assert error.value.remedy.startswith(remedy)
+
+
+def test_what_is_no_text_in_yaml_is_told_alike():
+    with pytest.raises(GlossaryError, match=r"'term' is an object \(a mapping\)\. It must be one"):
+        as_yaml("- term: {a: 1}")
+    with pytest.raises(GlossaryError, match=r"'term' is a list\. It must be one text"):
+        as_yaml("- term: [a, b]")
 
 
 def test_an_unknown_scene_is_told_with_those_that_are_known():
@@ -376,7 +403,7 @@ ENTRIES = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(ENTRIES, max_size=5))
+@given(st.lists(ENTRIES, min_size=1, max_size=5))
 def test_yaml_and_json_say_the_same(entries):
     # JSON is YAML too, but for white space around numbers; our YAML takes no scalar for a number.
     assert as_yaml(json.dumps(entries, ensure_ascii=False, indent=1)) == as_json(entries)

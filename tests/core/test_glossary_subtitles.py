@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from longscribe.core.bias.glossary import parse_glossary
 from longscribe.core.bias.glossary_subtitles import LATEST_MS
-from longscribe.core.bias.subtitle_terms import LONGEST_RUN, names
+from longscribe.core.bias.subtitle_terms import LONGEST_RUN, PART_WEIGHT, names
 from longscribe.errors import GlossaryError
 from longscribe.types import Cue, Span, Term, to_samples
 
@@ -25,8 +27,17 @@ def cues(*texts: str) -> list[Cue]:
     ]
 
 
+def whole(terms: Iterable[Term]) -> list[Term]:
+    """The names as they stand, without the parts of longer ones."""
+    return [term for term in terms if term.weight == Term.weight]
+
+
+def parts(*texts: str) -> list[str]:
+    return [term.text for term in names(cues(*texts)) if term.weight == PART_WEIGHT]
+
+
 def found(*texts: str) -> list[str]:
-    return [term.text for term in names(cues(*texts))]
+    return [term.text for term in whole(names(cues(*texts)))]
 
 
 # --- what is a name ---------------------------------------------------------------
@@ -124,6 +135,42 @@ def test_a_headline_is_no_name():
     assert found(f"I saw {' '.join(row[:5])} there.") == ["Ab Cd Ef Gh Ij"]
     assert found(f"I saw {' '.join(row)}.") == found(f"I saw {' '.join(row)} there.") == []
     assert found(f"I saw A{'b' * 199} and A{'b' * 200}.") == ["A" + "b" * 199]
+
+
+# --- parts of a name ----------------------------------------------------------------
+
+
+def test_each_part_of_a_longer_name_is_a_name_of_half_the_weight():
+    far = Cue(start_ms=200_000, end_ms=201_000, lines=("Is it Geoffrey Lamb?",))
+    assert names([*cues("I met Geoffrey Lamb.", "And I met Lyndon."), far]) == (
+        Term(text="Geoffrey Lamb", ranges=(seconds(0, 32), seconds(170, 231))),
+        Term(text="Geoffrey", weight=0.5, ranges=(seconds(0, 32), seconds(170, 231))),
+        Term(text="Lamb", weight=0.5, ranges=(seconds(0, 32), seconds(170, 231))),
+        Term(text="Lyndon", ranges=(seconds(0, 42),)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "wanted"),
+    [
+        # a part of several names has the times of all
+        (["I met Geoffrey Lamb.", "I met Rosalynd Lamb."], ["Geoffrey", "Lamb", "Rosalynd"]),
+        # it stands by itself already
+        (["I met Geoffrey Lamb.", "And Geoffrey left."], ["Lamb"]),
+        (["I met Geoffrey MacDonald.", "I met Macdonald."], ["Geoffrey"]),
+        # common words
+        (["I met Geoffrey Lamb.", "I met a lamb."], ["Geoffrey"]),
+        (["I saw Shetland Island."], ["Shetland"]),
+        (["I went to New York and Baker Street."], ["York", "Baker"]),
+        (["I met Old Uncle Geoffrey, and Doctor Rosalynd Lamb."], ["Geoffrey", "Rosalynd", "Lamb"]),
+        (["I saw Ludwig van Beethoven."], ["Ludwig", "Beethoven"]),
+        # one word, and a headline
+        (["I met Geoffrey, Jean-Luc, and O'Brien."], []),
+        (["I saw Ab Cd Ef Gh Ij Kl."], []),
+    ],
+)
+def test_which_parts_stand_alone(texts, wanted):
+    assert parts(*texts) == wanted
 
 
 # --- when it may be said ------------------------------------------------------------
@@ -237,28 +284,29 @@ FORMS = {
 def test_every_form_of_subtitles(name, encoding, line_end):
     data = FORMS[name].replace("\n", line_end).encode(encoding)
     glossary = parse_glossary(data, name)
-    assert [term.text for term in glossary.terms] == ["Geoffrey", "Saoirse Ronan", "Lyndon"]
-    assert [term.ranges[0].start for term in glossary.terms] == [
+    terms = whole(glossary.terms)
+    assert [term.text for term in terms] == ["Geoffrey", "Saoirse Ronan", "Lyndon"]
+    assert [term.ranges[0].start for term in terms] == [
         pytest.approx(to_samples(start), abs=to_samples(0.05)) for start in (30, 30, 91.5)
     ]
     assert glossary.never == ()
 
 
 def test_the_times_of_srt_are_exact():
-    terms = parse_glossary(SRT.encode(), "film.srt").terms
+    terms = whole(parse_glossary(SRT.encode(), "film.srt").terms)
     assert terms[0] == Term(text="Geoffrey", ranges=(seconds(30, 92),))
     assert terms[2] == Term(text="Lyndon", ranges=(seconds(91.5, 154),))
 
 
 def test_letters_that_are_composed_differently_are_the_same():
     text = SRT.replace("Geoffrey", "Rene\u0301").replace("Lyndon", "Ren\u00e9")
-    terms = parse_glossary(text.encode(), "film.srt").terms
+    terms = whole(parse_glossary(text.encode(), "film.srt").terms)
     assert [term.text for term in terms] == ["Ren\u00e9", "Saoirse Ronan"]
 
 
 def test_strange_times_do_no_harm():
     text = SRT.replace("00:01:02,000", "00:00:01,000").replace("00:02:04,000", "99:59:59,999")
-    first, _, last = parse_glossary(text.encode(), "film.srt").terms
+    first, _, last = whole(parse_glossary(text.encode(), "film.srt").terms)
     assert first.ranges == (seconds(30, 90),)
     assert last.ranges == (seconds(91.5, 360_029.999),)
     text = SAMI.replace("121500", "9" * 30)

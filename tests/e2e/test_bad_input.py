@@ -209,6 +209,24 @@ def test_a_bad_glossary_line(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("names.txt", "", "names.txt is empty"),
+        ("names.txt", "# Rosalynd\n", "names.txt holds no terms"),
+        ("names.csv", "term,weight\n", "names.csv holds no terms"),
+        ("names.json", "{}", "names.json holds no terms"),
+    ],
+)
+def test_a_glossary_without_terms(
+    name: str, content: str, says: str, media: Path, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content)
+    outcome = transcribe(media / "tiny.flac", tmp_path / "out", "--glossary", tmp_path / name)
+    assert_refused(outcome, 2, says)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_glossary_that_is_not_there(media: Path, tmp_path: Path) -> None:
     names = tmp_path / "absent.txt"
     outcome = transcribe(media / "tiny.flac", tmp_path / "out", "--glossary", names)

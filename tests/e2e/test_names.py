@@ -234,6 +234,16 @@ def test_a_list_that_is_there_is_offered_from_the_first_file_on(
     assert rows[-1] == {"term": "Harwick", "weight": "2.0", "note": "my own"}
 
 
+@pytest.mark.parametrize("content", ["", "term,weight,note\n"])
+def test_a_list_that_holds_nothing_yet_is_filled(content: str, films: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.csv"
+    mine.write_text(content)
+    more = ("--language", "en", "-f", "txt", "--learn-glossary", mine)
+    done = support.longscribe("transcribe", films / "first.flac", *options(tmp_path, *more))
+    assert done.status == 0, done.err
+    assert [row["term"] for row in csv.DictReader(mine.open(encoding="utf-8"))] == ["Geoffrey"]
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [

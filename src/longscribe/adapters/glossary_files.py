@@ -9,11 +9,12 @@ from longscribe.errors import GlossaryError
 from longscribe.types import Glossary
 
 
-def load_glossary(path: Path | None) -> Glossary:
-    """Read a glossary file; an empty glossary if there is none.
+def load_glossary(path: Path | None, *, may_be_empty: bool = False) -> Glossary:
+    """Read a glossary file; an empty glossary if `path` is None.
 
     Raises:
-        GlossaryError: it can't be read, or something in it is wrong.
+        GlossaryError: it can't be read, something in it is wrong, or it holds nothing
+            and `may_be_empty` doesn't allow that.
     """
     if path is None:
         return Glossary()
@@ -24,4 +25,4 @@ def load_glossary(path: Path | None) -> Glossary:
         raise GlossaryError(
             f"The glossary {path} can't be read ({error.strerror}).", "Check --glossary."
         ) from error
-    return parse_glossary(data, path.name)
+    return parse_glossary(data, path.name, may_be_empty=may_be_empty)

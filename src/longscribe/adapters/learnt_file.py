@@ -73,9 +73,10 @@ class LearntFile:
             raise OutputError(error.found, _CHECK) from error
 
     def _read(self) -> tuple[Term, ...]:
-        if not self.path.exists():
+        if not self.path.exists() or not self.path.stat().st_size:
             return ()
-        glossary = load_glossary(self.path)
+        # A file from which nothing was learnt has left a header alone.
+        glossary = load_glossary(self.path, may_be_empty=True)
         if not _has_our_header(self.path):
             raise GlossaryError(
                 f"{self.path} is no file of learnt terms: its first line is not "

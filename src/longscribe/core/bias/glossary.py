@@ -7,7 +7,8 @@ The file's ending says which form it has:
 * any other: a table if its first line is a table's header (`glossary_tables.py`),
   else lines (`glossary_lines.py`).
 
-Each form yields entries; here they are joined, and checked against one another.
+Each form yields entries; here they are joined, and checked against one another
+(`glossary_checks.py`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from itertools import chain
 from typing import TypeVar
 
 from longscribe.core.bias.glossary_cells import FOREVER, LONGEST_TERM, Entry, Place
+from longscribe.core.bias.glossary_checks import Joined, refuse_contradictions
 from longscribe.core.bias.glossary_lines import line_entries
 from longscribe.core.bias.glossary_tables import COLUMNS, delimiter_of, table_entries
 from longscribe.errors import GlossaryError
@@ -44,8 +46,13 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _T = TypeVar("_T")
 
 
-def parse_glossary(data: bytes, name: str) -> Glossary:
-    """Return the glossary written in `data`; `name` is the file's name, for its form and messages.
+def parse_glossary(data: bytes, name: str, *, may_be_empty: bool = False) -> Glossary:
+    """Return the glossary written in a file.
+
+    Args:
+        data: what is in the file.
+        name: of the file, for its form and for messages.
+        may_be_empty: whether it need not hold a term yet, as a file of learnt terms.
 
     Raises:
         GlossaryError: with file and line or entry, what was found and what was expected.
@@ -56,7 +63,14 @@ def parse_glossary(data: bytes, name: str) -> Glossary:
         )
     ending = name.lower()[name.rfind(".") :] if "." in name else ""
     text = _decoded(data, name, utf16=ending in SUBTITLES)
-    return _joined(_entries(text, name, ending))
+    glossary = _joined(_entries(text, name, ending))
+    if not (glossary.terms or glossary.never or may_be_empty):
+        # The run would be one without a glossary, and nobody would know.
+        raise GlossaryError(
+            f"{name} holds no terms." if text.strip() else f"{name} is empty.",
+            "Write the terms into it, or leave out the glossary.",
+        )
+    return glossary
 
 
 def _entries(text: str, name: str, ending: str) -> Iterable[Entry]:
@@ -105,33 +119,24 @@ def _joined(entries: Iterable[Entry]) -> Glossary:
     never: dict[str, Entry] = {}
     for entry in entries:
         if entry.term is not None:
-            found.setdefault(entry.term.text, []).append(entry)
+            # Not `casefold`, which takes *Maße* and *Masse* for one.
+            found.setdefault(entry.term.text.lower(), []).append(entry)
         for word in entry.never:
             never.setdefault(word, entry)
         if max(len(found), len(never)) > MOST_TERMS:
             raise entry.place.wrong(
                 f"more than {MOST_TERMS:,} terms", "Leave out what isn't said in this recording."
             )
-    for word, entry in never.items():
-        if word in found:
-            raise entry.place.wrong(
-                f"the anti-term {word!r} is also a term ({found[word][0].place.where})",
-                "Leave out one of them.",
-            )
-    terms = {text: _one([each.term for each in same if each.term]) for text, same in found.items()}
-    for text, term in terms.items():
-        for spelling in term.never:
-            if spelling in terms and _may_meet(term, terms[spelling]):
-                raise found[text][0].place.wrong(
-                    f"{spelling!r} is never right for {text!r}, and is a term itself "
-                    f"({found[spelling][0].place.where})",
-                    "Leave out one of them, or give both their times.",
-                )
-    return Glossary(terms=tuple(terms.values()), never=tuple(never))
+    joined = [
+        Joined(term=_one([each.term for each in same if each.term]), entries=tuple(same))
+        for same in found.values()
+    ]
+    refuse_contradictions(joined, never)
+    return Glossary(terms=tuple(each.term for each in joined), never=tuple(never))
 
 
 def _one(rows: list[Term]) -> Term:
-    """Return the term that several entries of one text describe.
+    """Return the term that several entries of one text describe, spelt as the first has it.
 
     What limits it is lifted by an entry without that limit; the heaviest weight counts.
     """
@@ -141,7 +146,9 @@ def _one(rows: list[Term]) -> Term:
     always = any(not row.languages for row in rows)
     return Term(
         text=rows[0].text,
-        aliases=_once(row.aliases for row in rows),
+        aliases=tuple(
+            alias for alias in _once(row.aliases for row in rows) if alias != rows[0].text
+        ),
         never=_once(row.never for row in rows),
         weight=max(row.weight for row in rows),
         ranges=() if everywhere else _once(row.ranges for row in rows),
@@ -153,10 +160,3 @@ def _one(rows: list[Term]) -> Term:
 
 def _once(parts: Iterable[tuple[_T, ...]]) -> tuple[_T, ...]:
     return tuple(dict.fromkeys(chain.from_iterable(parts)))
-
-
-def _may_meet(one: Term, other: Term) -> bool:
-    """Return whether both may be wanted at once: not where each has its times or its languages."""
-    times = not one.ranges or not other.ranges
-    languages = not one.languages or not other.languages
-    return times and (languages or bool(set(one.languages) & set(other.languages)))

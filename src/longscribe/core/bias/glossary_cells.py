@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from longscribe.errors import GlossaryError
 from longscribe.languages import LANGUAGES
@@ -18,6 +18,7 @@ FOREVER = to_samples(10 * 366 * 24 * 3600)
 """Where a range without an end ends."""
 
 _CLOCK = re.compile(r"(?:(?:(\d{1,5}):)?(\d{1,2}):)?(\d{1,8}(?:\.\d{1,9})?)")
+_HASHTAG = re.compile(r"#\w")
 _YES = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
@@ -48,12 +49,19 @@ def term_entry(term: Term, place: Place) -> Entry:
         raise place.wrong(
             f"{term.text!r} is never right for itself", "Leave it out of the wrong spellings."
         )
+    if term.text in term.aliases:  # which says nothing
+        aliases = tuple(alias for alias in term.aliases if alias != term.text)
+        term = replace(term, aliases=aliases)
     return Entry(place=place, term=term)
 
 
 def is_noise(line: str) -> bool:
-    """Return whether a line of a text form is empty or a comment."""
-    return not line.strip() or line.lstrip().startswith("#")
+    """Return whether a line of a text form is empty or a comment.
+
+    `#` with a letter or digit right behind it begins a term, such as *#MeToo*.
+    """
+    text = line.strip()
+    return not text or (text.startswith("#") and not _HASHTAG.match(text))
 
 
 def term_text(text: str, place: Place) -> str:
@@ -128,6 +136,15 @@ def _time(cell: str, place: Place) -> int:
     if match is None:
         raise place.wrong(f"{cell!r} is not a time", "Write seconds (75.5) or [h:]m:s (1:15.5).")
     hours, minutes, seconds = match.groups()
+    for count, unit, is_behind in (
+        (minutes, "minutes", hours is not None),
+        (seconds, "seconds", minutes is not None),
+    ):
+        if is_behind and float(count) >= 60:
+            raise place.wrong(
+                f"{cell!r} has {count} {unit} behind a colon",
+                "There, write less than 60: 90 seconds are 1:30, or 90 alone.",
+            )
     return to_samples(int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds))
 
 

@@ -17,6 +17,7 @@ from longscribe.core.bias.glossary_cells import (
 from longscribe.types import Span, Term
 
 _SCENE = re.compile(r"([\d:.]*)\s*[-\u2013\u2014]\s*([\d:.]*)(?:\s+(.*))?")  # any dash will do
+_CLOCK_TIME = re.compile(r"\d+:[\d:.]+")  # *1914-1918* may be meant, *12:30-25:00* is not
 _EVERYWHERE = {"", "everywhere"}
 
 
@@ -33,6 +34,7 @@ def line_entries(lines: list[str], name: str) -> Iterator[Entry]:
         elif text.startswith("!"):
             yield Entry(place=place, never=(_anti_term(text, place),))
         else:
+            _refuse_times(text, place)
             yield term_entry(_term(text, scene, place), place)
 
 
@@ -49,6 +51,20 @@ def _scene(header: str, place: Place) -> tuple[Span, ...]:
     if not ranges:
         raise place.wrong(f"the header {header[:60]!r} does not begin with two times", remedy)
     return ranges
+
+
+def _refuse_times(line: str, place: Place) -> None:
+    """Refuse the times of a scene without their brackets."""
+    match = _SCENE.fullmatch(line)
+    # With a name behind, only two times are a slip: *10:30 - Late Show* is a title.
+    times = [time for time in match.group(1, 2) if time] if match else []
+    if not match or (match[3] and len(times) < 2):
+        return
+    if any(map(_CLOCK_TIME.fullmatch, times)):
+        raise place.wrong(
+            f"{line[:60]!r} is a time, not a term",
+            f"For the header of a scene write [{line[:60]}], in brackets.",
+        )
 
 
 def _anti_term(line: str, place: Place) -> str:

@@ -30,6 +30,11 @@ KEYS = (
 FILE_KEYS = ("terms", "never", "scenes")
 """Of a file that is an object."""
 
+LISTS = ("aliases", "never", "scenes", "languages")
+"""Keys of which several may be given."""
+_TEXT = 'It must be one text, such as "Harwick".'
+_TEXTS = 'It must be a list of texts, such as ["Harwick", "Rosalynd"], or one text.'
+
 NOTHING = (None, "")
 """A key without a value: of JSON, and of YAML."""
 EMPTY: tuple[Tree, ...] = (*NOTHING, [])
@@ -178,7 +183,7 @@ def _kind(tree: Tree) -> str:
         case list():
             return "a list"
         case _:
-            return "an object"
+            return "an object (a mapping)"
 
 
 def _fields(tree: Tree, known: tuple[str, ...] | None, place: Place) -> dict[str, Tree]:
@@ -208,8 +213,10 @@ def _text(keys: Mapping[str, Tree], key: str, place: Place) -> str:
     value = keys.get(key)
     if value is None:
         return ""
-    if not isinstance(value, str) or isinstance(value, Number):
+    if isinstance(value, Number | bool):
         raise place.wrong(f"{key!r} is {_kind(value)}", "It must be a text; put it in quotes.")
+    if not isinstance(value, str):
+        raise place.wrong(f"{key!r} is {_kind(value)}", _TEXTS if key in LISTS else _TEXT)
     return value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from longscribe.core.bias.glossary_cells import (
     Entry,
@@ -28,7 +29,7 @@ _EXAMPLE = "term,aliases,weight,start,end"
 
 def delimiter_of(lines: list[str], name: str) -> str | None:
     """Return the table's delimiter, or None if `lines` are no table."""
-    header = next((line for line in lines if not is_noise(line)), "")
+    header = next(filter(_may_be_header, lines), "")
     if header.strip().strip('"').lower() == "term":
         return {".csv": ",", ".tsv": "\t"}.get(name.lower()[-4:])
     for delimiter in ("\t", ",", ";"):
@@ -44,20 +45,50 @@ def delimiter_of(lines: list[str], name: str) -> str | None:
     return None
 
 
+def _may_be_header(line: str) -> bool:
+    # Above a table there are no terms: whatever begins with `#` is a comment.
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+@dataclass(kw_only=True)
+class _Lines:
+    """The lines of a table as the reader of CSV needs them, its comments blanked.
+
+    They are blanked, not dropped, so that the reader's line numbers stay those of the file.
+    """
+
+    lines: Iterator[str]
+    is_above: bool = True
+    """Whether the header is still to come."""
+    begins: bool = True
+    """Whether the next line begins a row. Within quotes one goes on, and nothing is a comment."""
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self.lines)
+        if self.begins:
+            is_comment = not _may_be_header(line) if self.is_above else is_noise(line)
+            line = "" if is_comment else line
+            self.begins = False
+        return line + "\n"  # within quotes, it parts words
+
+
 def table_entries(lines: list[str], name: str, delimiter: str) -> Iterator[Entry]:
     """Yield what each row says. `lines` are all of the file's, for their numbers."""
-    # Comments are blanked, not dropped, so that the reader's line numbers stay those of the file.
-    rows = csv.reader(
-        ("" if is_noise(line) else line for line in lines), delimiter=delimiter, strict=True
-    )
+    source = _Lines(lines=iter(lines))
+    rows = csv.reader(source, delimiter=delimiter, strict=True)
     columns: dict[str, int] | None = None
     try:
         for row in rows:
+            source.begins = True
             place = Place(name=name, where=f"line {rows.line_num}")
             if not any(cell.strip() for cell in row):
                 continue
             if columns is None:
                 columns = _columns(row, place)
+                source.is_above = False
             else:
                 yield _row(row, columns, place)
     except csv.Error as error:

@@ -4,7 +4,7 @@ No list of a language's words is needed, because the subtitles themselves say wh
 is common: a word that also stands in small letters is no name. A capital counts as
 evidence only within a sentence; at its beginning, where any word has one, a word is
 taken for a name if there is evidence elsewhere. Neighbouring names are one term:
-*Saoirse Ronan*, *Ludwig van Beethoven*, *Shetland Island*.
+*Saoirse Ronan*, *Ludwig van Beethoven*, *Shetland Island*; each alone is a lesser one.
 
 Where in doubt, a word is left out: a name that is missing can be written down by
 hand, while a common word that is taken for a name does harm everywhere.
@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from longscribe.core.bias.glossary_cells import LONGEST_TERM
@@ -25,6 +25,8 @@ REACH = 30 * SAMPLE_RATE
 """Samples before and after its cue in which a name may be said: other versions, other cuts."""
 LONGEST_RUN = 5
 """Names in a row. More is a headline or a list of credits."""
+PART_WEIGHT = Term.weight / 2
+"""Of a single name that only ever stands within a longer one."""
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019\-\u2010\u2011][^\W_]+)*")
 _HYPHEN = re.compile(r"[\-\u2010\u2011]")
@@ -64,6 +66,24 @@ COMMON = _TITLES | _words(
     "june july august september october november december christmas easter"
 )
 """Words with capitals in any English film, and such as begin reported speech."""
+_ORDINARY = _words(
+    "the a an of in on at by for to from with his her its our my your their this that one two "
+    "three first second third last new old big little great grand high long good best north south "
+    "east west northern southern eastern western upper lower central united royal national "
+    "international american english british french german italian spanish black white red green "
+    "blue golden silver street road avenue lane square place park garden hill mountain mount "
+    "valley river lake sea ocean bay beach coast island islands forest wood bridge tower castle "
+    "palace house home hall court gate port harbour harbor city town village county state states "
+    "country kingdom republic empire church school college university hospital hotel station "
+    "airport bank club company theatre theater museum library office department ministry "
+    "committee union party army navy war world king queen prince princess duke duchess count "
+    "countess baron lord lady saint san santa president minister father mother brother sister "
+    "uncle aunt boy girl man woman day night morning news times post book el los las les"
+)
+"""Words of which names are made, and which alone are none: *New York*, *Baker Street*.
+
+In a short file they need not stand in small letters.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,18 +112,38 @@ def names(cues: Sequence[Cue]) -> tuple[Term, ...]:
     """Return the names in `cues`, which are in order, by the time they first occur."""
     tokens = [token for number, cue in enumerate(cues) for token in _tokens(cue, number)]
     known = _known(tokens)
-    spelt: dict[str, Counter[str]] = {}
-    places: dict[str, list[int]] = {}
+    alone = known - _ORDINARY
+    whole: dict[str, _Found] = {}
+    parts: dict[str, _Found] = {}
     for run in _runs(tokens, known):
         text = " ".join(token.text for token in run)
         if len(text) <= LONGEST_TERM:
-            spelt.setdefault(text.casefold(), Counter())[text] += 1
-            places.setdefault(text.casefold(), []).append(run[0].cue)
-    return tuple(
+            whole.setdefault(text.casefold(), _Found()).note(text, run[0].cue)
+            for token in run:
+                if token.key in alone and token.is_capitalised:
+                    parts.setdefault(token.key, _Found()).note(token.text, token.cue)
+    found = [(each, Term.weight) for each in whole.values()]
+    # Who is called by a full name in one version may be called by half of it in another.
+    found += [(each, PART_WEIGHT) for key, each in parts.items() if key not in whole]
+    found.sort(key=lambda pair: pair[0].places[0])
+    return tuple(each.term(cues, weight) for each, weight in found)
+
+
+@dataclass(kw_only=True)
+class _Found:
+    """One name: how it is written, and the numbers of its cues."""
+
+    spellings: Counter[str] = field(default_factory=Counter)
+    places: list[int] = field(default_factory=list)
+
+    def note(self, text: str, cue: int) -> None:
+        self.spellings[text] += 1
+        self.places.append(cue)
+
+    def term(self, cues: Sequence[Cue], weight: float) -> Term:
         # Of several spellings the most frequent; of equals, `Counter` gives the first.
-        Term(text=spelt[key].most_common(1)[0][0], ranges=_around([cues[at] for at in found]))
-        for key, found in places.items()
-    )
+        text = self.spellings.most_common(1)[0][0]
+        return Term(text=text, weight=weight, ranges=_around(cues[at] for at in self.places))
 
 
 def _around(cues: Iterable[Cue]) -> tuple[Span, ...]:
