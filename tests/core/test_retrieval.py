@@ -17,12 +17,11 @@ from longscribe.core.bias.retrieval import (
     HeardWord,
     Hit,
     TermIndex,
-    bare,
-    fold,
     heard_words,
     terms_for_prompt,
     with_bursts,
 )
+from longscribe.core.bias.spelling import bare, fold
 from longscribe.types import Span, Term, Word, to_samples
 from tools.demo_model.corpus import load_corpus, respell
 
@@ -166,6 +165,12 @@ def test_other_scripts_are_found_by_their_characters():
     assert look("ここ 東京タワー です", "東京タワー") == [("東京タワー", "東京タワー")]
     (hit,) = index("Толстоевский").find(hear("это Толстоевски"), WINDOW)
     assert 0 < hit.sound_distance < 0.15
+
+
+def test_words_that_differ_in_a_vowel_sign_only_are_not_the_same():
+    assert look("यह की घर", Term(text="राधिका", never=("का",))) == []
+    assert look("यह का घर", Term(text="राधिका", never=("का",))) == [("का", "राधिका")]
+    assert look("ที่ นี่", "ทา") == []
 
 
 # --- where ----------------------------------------------------------------------

@@ -19,7 +19,6 @@ from longscribe.core.bias.proposals import (
     Candidate,
     Heard,
     candidates,
-    compared,
     patched,
     with_candidate,
     with_terms,
@@ -43,6 +42,7 @@ from longscribe.core.bias.rule import (
     probability,
     term_class,
 )
+from longscribe.core.bias.spelling import compared
 from longscribe.core.quality import complaint
 from longscribe.ports import LanguageTools, Recognizer, WindowAudio
 from longscribe.types import (

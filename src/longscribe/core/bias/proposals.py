@@ -12,11 +12,11 @@ from unicodedata import east_asian_width
 
 from rapidfuzz.distance import Levenshtein
 
-from longscribe.core.bias.retrieval import Hit, bare
-from longscribe.core.phrases import APPENDED, PREPENDED, SENTENCE_ENDS
+from longscribe.core.bias.retrieval import Hit
+from longscribe.core.bias.spelling import POSSESSIVE, compared, core_of
+from longscribe.core.phrases import SENTENCE_ENDS
 from longscribe.types import Segment, Term, WindowResult, Word
 
-POSSESSIVE = re.compile(r"(?<=\w)['’](?:s|S)?$")
 LONGEST_SPAN = 4
 """Words that may be heard for one term."""
 _WIDE = frozenset("WF")
@@ -68,11 +68,6 @@ class Candidate:
     second_pass: bool
     by_rule_of_user: bool
     """The glossary says that what was heard is always wrong (`Term.never`)."""
-
-
-def compared(text: str) -> tuple[str, ...]:
-    """Return the words of a text as they are compared: bare and without capitals."""
-    return tuple(word.casefold() for part in text.split() if (word := bare(part)))
 
 
 def candidates(
@@ -218,16 +213,28 @@ def _covered(heard: Heard, begin: int, end: int) -> tuple[int, int] | None:
 def fitted(term: Term, heard: Heard, first: int, stop: int) -> str:
     """Return the term as it is written in the place of the words `[first, stop)`."""
     text = heard.text(first, stop)
-    said = text.strip()
-    core = said.strip(PREPENDED + APPENDED + "…—–")
-    at = said.index(core) if core else 0
-    opening, closing = said[:at], said[at + len(core) :]
-    lead = text[: len(text) - len(text.lstrip())]
-    ending = POSSESSIVE.search(core) if term.inflect else None
-    name = term.text
-    if name[:1].islower() and core[:1].isupper() and heard.begins_sentence(first):
-        name = name[:1].upper() + name[1:]
-    return lead + opening + name + (ending.group() if ending else "") + closing
+    begin, end = core_of(text)
+    core = text[begin:end]
+    name = sentence_case(term.text, core, begins=heard.begins_sentence(first))
+    ending = POSSESSIVE.search(core) if term.inflect and not POSSESSIVE.search(name) else None
+    return _joined(text[:begin], name + (ending.group() if ending else ""), text[end:])
+
+
+def sentence_case(name: str, said: str, *, begins: bool) -> str:
+    """Return a term as it is written where a sentence may begin.
+
+    Only a first word without any capital takes one there: `iPhone` stays.
+    """
+    if begins and said[:1].isupper() and name.partition(" ")[0].islower():
+        return name[:1].upper() + name[1:]
+    return name
+
+
+def _joined(opening: str, name: str, closing: str) -> str:
+    """Put signs around a term, but for those that it has itself, such as the dot of `Inc.`."""
+    before = next(n for n in range(len(opening) + 1) if name.startswith(opening[n:]))
+    after = next(n for n in range(len(closing), -1, -1) if name.endswith(closing[:n]))
+    return opening[:before] + name + closing[after:]
 
 
 def with_candidate(heard: Heard, candidate: Candidate, stop: int) -> str:

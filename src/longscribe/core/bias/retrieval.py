@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +29,7 @@ from rapidfuzz.distance import Levenshtein
 
 from longscribe.core.bias.letters import to_phones
 from longscribe.core.bias.phones import distance, join, outline
+from longscribe.core.bias.spelling import POSSESSIVE, bare, fold
 from longscribe.core.phrases import SENTENCE_ENDS
 from longscribe.types import Span, Term, Word, to_samples
 
@@ -68,10 +68,7 @@ _MOST_DOUBLINGS = 2.0
 
 # `Mr.` or `J.` end no sentence.
 _ABBREVIATION = re.compile(r"(?:[A-Z]\w{0,2}|\w)\.$")
-_APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
-_QUOTES = "\"')]»" + _APOSTROPHE + "\N{RIGHT DOUBLE QUOTATION MARK}"
-_POSSESSIVE = re.compile(r"'[sS]?$")
-_EDGES = re.compile(r"^[\W_]+|[^\w']+$|'+$")
+_QUOTES = "\"')]»\N{RIGHT SINGLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,18 +275,6 @@ class TermIndex:
         )
 
 
-def fold(text: str) -> str:
-    """Return `text` as it is compared: without case and without punctuation around its words."""
-    plain = unicodedata.normalize("NFC", text).replace(_APOSTROPHE, "'").casefold()
-    words = (_EDGES.sub("", word) for word in plain.split())
-    return " ".join(word for word in words if word)
-
-
-def bare(text: str) -> str:
-    """Return a word without the punctuation at its edges and without a possessive ending."""
-    return _POSSESSIVE.sub("", _EDGES.sub("", text.strip().replace(_APOSTROPHE, "'")))
-
-
 def heard_words(
     words: Sequence[Word], pronounce: Pronounce, commonness: Callable[[str], float]
 ) -> list[HeardWord]:
@@ -340,7 +325,7 @@ def _texts(term: Term) -> Iterator[str]:
     for text in (term.text, *term.aliases, *term.never):
         yield text
         if bare(text) != fold(text):
-            yield _POSSESSIVE.sub("", text.replace(_APOSTROPHE, "'"))
+            yield POSSESSIVE.sub("", text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
 
 
 def _timing(term: Term, window: Span) -> int:
@@ -378,7 +363,7 @@ def _place(words: Sequence[HeardWord], first: int, last: int) -> _Place:
     return _Place(
         first=first,
         last=last,
-        texts=tuple(dict.fromkeys((text, _POSSESSIVE.sub("", text)))),
+        texts=tuple(dict.fromkeys((text, POSSESSIVE.sub("", text)))),
         readings=(
             join(word.phones for word in inside),
             join(word.spelt for word in inside),
