@@ -243,6 +243,32 @@ def test_a_right_whole_blocks_its_parts():
     assert [(hit.term.text, hit.already_right) for hit in hits] == [("Mary Gold", True)]
 
 
+def test_a_right_part_does_not_block_what_is_never_right():
+    lake = Term(text="Lyndon Lake", never=("Linden Lake",))
+    hits = index("Linden", lake).find(hear("here is Linden Lake"), WINDOW)
+    assert [(hit.term.text, hit.always_wrong) for hit in hits if not hit.already_right] == [
+        ("Lyndon Lake", True)
+    ]
+
+
+def test_what_is_never_right_is_left_within_something_right():
+    term = Term(text="Geoffrey", never=("Jeffrey",))
+    assert look("here is Jeffrey Chaucer", "Jeffrey Chaucer", term) == [
+        ("Jeffrey Chaucer", "Jeffrey Chaucer")
+    ]
+    lake = Term(text="Linden Lake", never=("Linden",))
+    assert look("here is Linden Lake", lake) == [("Linden Lake", "Linden Lake")]
+
+
+def test_what_is_never_right_comes_before_terms_that_sound_as_near():
+    heavy = [
+        Term(text=text, weight=4.0) for text in ("Jefri", "Jeffry", "Jeffrie", "Jefry", "Geffry")
+    ]
+    never = Term(text="Gottfried", never=("Jeffrey",))
+    hits = index(*heavy, Term(text="Jeffree", weight=4.0), never).find(hear("a Jeffrey"), WINDOW)
+    assert "Gottfried" in {hit.term.text for hit in hits}
+
+
 def test_a_term_in_two_words_heard_as_one_is_not_right():
     (hit,) = index("Marygold").find(hear("Mary Gold is here"), WINDOW)
     assert not hit.already_right

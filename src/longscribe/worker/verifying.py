@@ -58,7 +58,8 @@ from longscribe.types import (
 MOST_PROMPTED = 12
 """Terms in the prompt of a second pass: longer lists dilute (docs/design/bias.md)."""
 CONTESTED = 24
-"""Candidates of one window that are scored; more are a sign of a glossary that fits anything."""
+"""Candidates of one window that are weighed, besides those that the user decided; more are a sign
+of a glossary that fits anything."""
 FOLLOWING = 4
 """Words behind a term that are scored with it: later ones hardly depend on it."""
 
@@ -256,15 +257,17 @@ class Verifier:
             for one in open_to
             if _middle(one.first, one.stop - 1, heard) in _range(result.window.owns)
             and _stands(one, asked=second is not None)
-        ][:CONTESTED]
-        weighed = [
-            Weighed(
-                candidate=one,
-                evidence=self._before_audio(one, place, open_to),
-                fits=one.sound <= place.limits.farthest,
-            )
-            for one in owned
         ]
+        weighed = _likeliest(
+            [
+                Weighed(
+                    candidate=one,
+                    evidence=self._before_audio(one, place, open_to),
+                    fits=one.sound <= place.limits.farthest,
+                )
+                for one in owned
+            ]
+        )
         if not self._scores_texts:
             return weighed
         # What would not pass whatever the audio says need not be scored.
@@ -346,6 +349,14 @@ def _stands(one: Candidate, *, asked: bool) -> bool:
     the two sound the same.
     """
     return one.second_pass or one.by_rule_of_user or not asked or one.sound <= SAME_SOUND
+
+
+def _likeliest(weighed: Sequence[Weighed]) -> list[Weighed]:
+    """Keep what the user decided and the likeliest of the rest, in their order."""
+    rest = [n for n, one in enumerate(weighed) if not one.candidate.by_rule_of_user]
+    rest.sort(key=lambda n: (-weighed[n].evidence.probability, weighed[n].evidence.sound, n))
+    left_out = set(rest[CONTESTED:])
+    return [one for n, one in enumerate(weighed) if n not in left_out]
 
 
 def _at_best(hit: Hit) -> Candidate:

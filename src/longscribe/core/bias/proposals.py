@@ -13,7 +13,7 @@ from unicodedata import east_asian_width
 from rapidfuzz.distance import Levenshtein
 
 from longscribe.core.bias.retrieval import Hit
-from longscribe.core.bias.spelling import POSSESSIVE, compared, core_of
+from longscribe.core.bias.spelling import POSSESSIVE, compared, core_of, spelt
 from longscribe.core.phrases import SENTENCE_ENDS
 from longscribe.types import Segment, Term, WindowResult, Word
 
@@ -88,7 +88,7 @@ def candidates(
         from_sound: whether to propose where only the sound speaks for a term.
     """
     sounds = {
-        (hit.first, hit.last + 1, hit.term.text): hit for hit in hits if not hit.already_right
+        (hit.first, hit.last + 1, hit.term.text): hit for hit in hits if unsettled(hit, heard)
     }
     terms = {hit.term.text: hit for hit in reversed(hits)}
     written = dict.fromkeys(_second_pass_spans(heard, second, hits))
@@ -115,6 +115,16 @@ def candidates(
             )
         )
     return [each for each in found if _changes_something(each, heard)]
+
+
+def unsettled(hit: Hit, heard: Heard) -> bool:
+    """Tell whether anything is left to decide where a term sounds like what was heard."""
+    if not hit.already_right:
+        return True
+    # But for case it is right. That counts, unless these very capitals are never right.
+    said = spelt(heard.text(hit.first, hit.last + 1))
+    wrong = {spelt(text) for text in hit.term.never}
+    return hit.always_wrong and not wrong.isdisjoint((said, POSSESSIVE.sub("", said)))
 
 
 def _changes_something(candidate: Candidate, heard: Heard) -> bool:

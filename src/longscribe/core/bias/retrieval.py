@@ -108,6 +108,8 @@ class Hit:
     """Whether what was heard is, but for case, an alias or a `never` spelling of the term."""
     already_right: bool
     """Whether what was heard is, but for case, the term. Nothing else is proposed there."""
+    always_wrong: bool = False
+    """Whether what was heard is, but for case, a `never` spelling of the term."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +187,8 @@ class TermIndex:
     """Text, folded → the terms that are written so."""
     by_alias: Mapping[str, tuple[int, ...]]
     """Alias or `never` spelling, folded → its terms."""
+    by_never: Mapping[str, tuple[int, ...]]
+    """`never` spelling, folded → its terms."""
     most_words: int
 
     @classmethod
@@ -195,18 +199,13 @@ class TermIndex:
         texts = [text for _, text in written]
         spoken = _Readings.of(zip(owners, pronounce(texts), strict=True))
         spelt = _Readings.of(zip(owners, map(to_phones, texts), strict=True))
-        by_text: dict[str, list[int]] = defaultdict(list)
-        by_alias: dict[str, list[int]] = defaultdict(list)
-        for number, term in enumerate(terms):
-            by_text[fold(term.text)].append(number)
-            for alias in (*term.aliases, *term.never):
-                by_alias[fold(alias)].append(number)
         longest = max((len(text.split()) for _, text in written), default=0)
         return cls(
             terms=tuple(terms),
             readings=(spoken, spoken if spelt == spoken else spelt),
-            by_text={text: tuple(numbers) for text, numbers in by_text.items()},
-            by_alias={text: tuple(numbers) for text, numbers in by_alias.items()},
+            by_text=_by_spelling((term.text,) for term in terms),
+            by_alias=_by_spelling((*term.aliases, *term.never) for term in terms),
+            by_never=_by_spelling(term.never for term in terms),
             most_words=max(MOST_WORDS, min(longest, MOST_WORDS_EVER)),
         )
 
@@ -231,7 +230,9 @@ class TermIndex:
                 self._hit(place, number, far, timings[number])
                 for number, far in self._near(place, allowed, farthest).items()
             ]
-            ranked = sorted(here, key=lambda hit: (not hit.already_right, -hit.score))
+            ranked = sorted(
+                here, key=lambda hit: (not hit.already_right, not hit.always_wrong, -hit.score)
+            )
             hits += ranked[:HITS_PER_SPAN]
         return sorted(_resolved(hits), key=lambda hit: (-hit.score, hit.first, hit.last))
 
@@ -272,6 +273,7 @@ class TermIndex:
             timing=timing,
             exact_alias=any(number in self.by_alias.get(text, ()) for text in place.texts),
             already_right=any(number in self.by_text.get(text, ()) for text in place.texts),
+            always_wrong=any(number in self.by_never.get(text, ()) for text in place.texts),
         )
 
 
@@ -318,6 +320,15 @@ def terms_for_prompt(hits: Sequence[Hit], limit: int) -> tuple[Term, ...]:
     best = dict.fromkeys(hit.term.text for hit in ranked)
     terms = {hit.term.text: hit.term for hit in hits}
     return tuple(terms[text] for text in best)[:limit]
+
+
+def _by_spelling(spellings: Iterable[Iterable[str]]) -> dict[str, tuple[int, ...]]:
+    """Return each spelling, folded, with the numbers of those that have it."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for number, texts in enumerate(spellings):
+        for text in texts:
+            found[fold(text)].append(number)
+    return {text: tuple(numbers) for text, numbers in found.items()}
 
 
 def _texts(term: Term) -> Iterator[str]:
@@ -382,6 +393,8 @@ def _resolved(hits: Sequence[Hit]) -> list[Hit]:
     def stands(hit: Hit) -> bool:
         if hit.already_right:
             return True
+        if hit.always_wrong:  # but not as a part of something that is right
+            return not any(it.first <= hit.first and hit.last <= it.last for it in right)
         rivals = [other for other in of_term[hit.term.text] if _overlap(hit, other)]
         if any(other.already_right for other in rivals):
             return False
