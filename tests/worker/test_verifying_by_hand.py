@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from longscribe.adapters.language import tools
 from longscribe.config import Options, PronouncerName
@@ -128,3 +130,69 @@ def test_the_very_capitals_that_are_never_right_are_replaced() -> None:
     term = Term(text="Captain", never=("captain",))
     assert written("the captain, the captain’s", term) == "the Captain, the Captain’s"
     assert written("the CAPTAIN told the Captain", term) == "the CAPTAIN told the Captain"
+
+
+# --- capitals -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "terms", "expected"),
+    [
+        ("we saw harwick today", ["Harwick"], "we saw Harwick today"),
+        ("(harwick’s) lamp", ["Harwick"], "(Harwick’s) lamp"),
+        ("the Iphone and the Nasa", ["iPhone", "NASA"], "the iPhone and the NASA"),
+        ("well. Iphone is here", ["iPhone"], "well. iPhone is here"),
+        ("in new york today", ["New York"], "in New York today"),
+        ("says Van Gogh. Van Gogh said", ["van Gogh"], "says van Gogh. Van Gogh said"),
+        ("we use yahoo, o’brien", ["Yahoo!", "O'Brien"], "we use Yahoo, O’Brien"),
+        ("at Mcdonald's place", ["McDonald's"], "at McDonald's place"),
+    ],
+)
+def test_a_term_is_written_in_the_glossarys_capitals(
+    text: str, terms: list[str], expected: str
+) -> None:
+    assert written(text, *terms) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("the captain told us it is so", ["Captain", "US", "IT"]),  # words of every day
+        ("the HARWICK lamp, HARWICK'S", ["Harwick"]),  # shouted
+        ("Mitochondria die. So do they", ["mitochondria"]),
+        ("the Mitochondria die", ["mitochondria"]),  # a term without capitals says nothing of them
+        ("the Harwick lamp", ["Harwick", "harwick", "HARWICK"]),
+        ("the harwick Club is here", ["Harwick", "the harwick Club", "Harwick club"]),
+    ],
+)
+def test_other_capitals_stay(text: str, terms: list[str]) -> None:
+    result = verify(text, *terms)
+    assert result.segments == heard(text).segments
+    assert not any(proposal.accepted for proposal in result.proposals)
+
+
+def test_capitals_stay_where_no_list_tells_everyday_words_from_names() -> None:
+    assert written("vi ser kapten harwick", "Kapten", language="sv") == "vi ser kapten harwick"
+
+
+def test_an_anti_term_is_not_written_for_its_capitals() -> None:
+    assert written("we saw harwick", "Harwick", never=("harwick",)) == "we saw harwick"
+
+
+def test_capitals_are_on_record_and_need_no_second_pass() -> None:
+    result = verify("we went to new york", "New York", again="nonsense")
+    (proposal,) = result.proposals
+    assert (proposal.heard, proposal.written) == ("new york", "New York")
+    assert proposal.accepted
+    assert proposal.reason == "the glossary's capitals"
+    assert proposal.evidence.acoustic is None
+    assert not result.prompt.terms
+    before = heard("we went to new york").segments[0].words
+    after = result.segments[0].words
+    assert [word.text for word in after] == [" we", " went", " to", " New", " York"]
+    assert [replace(word, text="") for word in after] == [replace(w, text="") for w in before]
+
+
+def test_another_term_comes_before_capitals() -> None:
+    lane = Term(text="Harwick Lane", never=("harwick lain",))
+    assert written("in harwick lain", "Harwick", lane) == "in Harwick Lane"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 from longscribe.config import BiasSettings, DecodeSettings
+from longscribe.core.bias.capitals import recapitalised
 from longscribe.core.bias.phones import distance, join
 from longscribe.core.bias.proposals import (
     Candidate,
@@ -231,6 +232,9 @@ class Verifier:
         usable = second if second is not None and complaint(second) is None else None
         weighed = self.weigh(result, member, place, usable, settings)
         chosen = _without_overlap([one for one in weighed if one.passes])
+        capitals = self._capitals(result, place, chosen)
+        chosen += capitals
+        weighed = sorted([*weighed, *capitals], key=lambda one: _span(one.candidate))
         done = patched(
             result, place.heard, [(one.candidate, one.evidence.probability) for one in chosen]
         )
@@ -274,6 +278,18 @@ class Verifier:
         contested = [one.candidate for one in weighed if one.passes]
         scores = dict(zip(contested, self._scores(contested, heard, member, settings), strict=True))
         return [self._scored(one, place, scores.get(one.candidate)) for one in weighed]
+
+    def _capitals(
+        self, result: WindowResult, place: _Found, chosen: Sequence[Weighed]
+    ) -> list[Weighed]:
+        """Return where only capitals are to change, besides the candidates that are written."""
+        taken = {n for one in chosen for n in range(*_span(one.candidate))}
+        return [
+            Weighed(candidate=one, evidence=self._before_audio(one, place, []), fits=True)
+            for one in recapitalised(place.heard, place.words, place.hits)
+            if taken.isdisjoint(range(*_span(one)))
+            and _middle(one.first, one.stop - 1, place.heard) in _range(result.window.owns)
+        ]
 
     def _apart(self, words: Sequence[HeardWord], term: Term) -> float:
         """Return the distance in sound between heard words and a term."""
@@ -387,6 +403,10 @@ def _middle(first: int, last: int, heard: Heard) -> int:
     return (heard.words[first].start + heard.words[last].end) // 2
 
 
+def _span(one: Candidate) -> tuple[int, int]:
+    return one.first, one.stop
+
+
 def _range(owns: Span) -> range:
     """Return where a window's words count; elsewhere its neighbour's do."""
     return range(owns.start, owns.end)
@@ -418,6 +438,8 @@ def _proposal(one: Weighed, heard: Heard, chosen: Sequence[Weighed]) -> Proposal
     accepted = one in chosen
     if accepted and candidate.by_rule_of_user:
         reason = "the glossary says that what was heard is never right"
+    elif accepted and candidate.capitals_only:
+        reason = "the glossary's capitals"
     elif accepted:
         reason = "probability over the threshold"
     elif one.passes:

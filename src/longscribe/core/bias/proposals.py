@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from unicodedata import east_asian_width
 
 from rapidfuzz.distance import Levenshtein
@@ -68,6 +69,8 @@ class Candidate:
     second_pass: bool
     by_rule_of_user: bool
     """The glossary says that what was heard is always wrong (`Term.never`)."""
+    capitals_only: bool = False
+    """What is written is, letter by letter, what was heard, in the term's capitals."""
 
 
 def candidates(
@@ -114,7 +117,7 @@ def candidates(
                 by_rule_of_user=always_wrong,
             )
         )
-    return [each for each in found if _changes_something(each, heard)]
+    return [each for each in found if changes_something(each, heard)]
 
 
 def unsettled(hit: Hit, heard: Heard) -> bool:
@@ -127,7 +130,7 @@ def unsettled(hit: Hit, heard: Heard) -> bool:
     return hit.always_wrong and not wrong.isdisjoint((said, POSSESSIVE.sub("", said)))
 
 
-def _changes_something(candidate: Candidate, heard: Heard) -> bool:
+def changes_something(candidate: Candidate, heard: Heard) -> bool:
     """Tell whether a candidate's words stand in their segment as they do alone, and change."""
     said = heard.text(candidate.first, candidate.stop)
     stands = said.strip() in heard.phrases[heard.segment_of[candidate.first]]
@@ -299,7 +302,15 @@ def _after(text: str, word: str, at: int) -> int:
 
 
 def _words_of(candidate: Candidate, heard: Heard, sure: float) -> list[Word]:
-    """Return the words of what is written, sharing the time of what was heard by length."""
+    """Return the words of what is written, sharing the time of what was heard by length.
+
+    Where only capitals change, each word keeps its time and probability.
+    """
+    if candidate.capitals_only:
+        said = heard.words[candidate.first : candidate.stop]
+        stops = list(accumulate(len(word.text) for word in said))
+        texts = [candidate.written[a:b] for a, b in pairwise([0, *stops])]
+        return [replace(word, text=text) for word, text in zip(said, texts, strict=True)]
     start, end = heard.words[candidate.first].start, heard.words[candidate.stop - 1].end
     pieces = re.findall(r"\s*\S+", candidate.written)
     total = sum(len(piece.strip()) for piece in pieces)
