@@ -121,6 +121,13 @@ def test_words_that_their_segment_does_not_hold_as_they_stand_alone_are_left() -
     assert candidates(Heard.of(joined), [hit(2, 2, "Lennard")], None, far, from_sound=True) == []
 
 
+def test_other_digits_and_signs_are_not_taken_from_the_second_pass() -> None:
+    heard = Heard.of(result("He flew Apollo 13 and wrote C."))
+    second = result("He flew Apollo 11 and wrote C++.")
+    hits = [hit(0, 0, "Apollo 11"), hit(0, 0, "C++")]
+    assert candidates(heard, hits, second, far, from_sound=False) == []
+
+
 def test_the_second_pass_needs_no_words() -> None:
     heard = Heard.of(result("So we met Leonard today.", "Then Mary left."))
     second = result("We met a Lennard today then Merry left.")
@@ -194,6 +201,7 @@ def test_where_retrieval_found_no_span_the_place_decides_and_the_sound_is_measur
         ("Inck,", Term(text="Inc."), " Inc.,"),
         ("Jahoo!", Term(text="Yahoo!"), " Yahoo!"),
         (".Nett", Term(text=".NET"), " .NET"),
+        ("sharp.", Term(text="C#"), " C#."),
         ("Eyephone", Term(text="iPhone"), " iPhone"),
         ("Eyephone", Term(text="iPhone mini"), " iPhone mini"),
         ("Fan", Term(text="van Gogh"), " Van Gogh"),

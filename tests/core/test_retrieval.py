@@ -173,6 +173,38 @@ def test_words_that_differ_in_a_vowel_sign_only_are_not_the_same():
     assert look("ที่ นี่", "ทา") == []
 
 
+@pytest.mark.parametrize(
+    ("heard", "term"),
+    [
+        ("Apollo 13", "Apollo 11"),
+        ("Apollo", "Apollo 11"),
+        ("Apollo 11", "Apollo"),
+        ("Room 102", "Room 101"),
+        ("Boeing 737", "Boeing 747"),
+        ("C", "C++"),
+        ("C#", "C++"),
+        ("C++", "C"),
+    ],
+)
+def test_other_digits_and_signs_do_not_sound_alike(heard, term):
+    assert (heard, term) not in look(f"here is {heard} now", term)
+
+
+def test_the_same_digits_may_stand_beside_another_sound():
+    assert look("on Apolo 11 now", "Apollo 11") == [("Apolo 11", "Apollo 11")]
+    term = Term(text="Apollo 11", aliases=("Apollo eleven", "Apollo 10"))
+    for heard in ("Apollo eleven", "Apolo eleven", "Apollo 10"):
+        assert (heard, "Apollo 11") in look(f"on {heard} now", term)
+
+
+def test_signs_at_the_end_of_a_word_are_a_part_of_it():
+    languages = ("C", "C#", "C++", Term(text="A+", never=("A plus",)))
+    for text in ("C", "C#", "C++"):
+        hits = index(*languages).find(hear(f"here is {text}, now"), WINDOW)
+        assert [(hit.term.text, hit.already_right) for hit in hits] == [(text, True)]
+    assert look("got A plus now", *languages)[0] == ("A plus", "A+")
+
+
 # --- where ----------------------------------------------------------------------
 
 
@@ -396,7 +428,7 @@ def test_no_heard_word_is_left_out():
     ("written", "expected"),
     [
         (" Jeffrey's,", "Jeffrey"), ("“O’Brien”", "O'Brien"), ("dogs'", "dogs"), ("'tis", "tis"),
-        ("Jean-Luc.", "Jean-Luc"), ("...", ""), ("C++", "C"), ("3rd", "3rd"),
+        ("Jean-Luc.", "Jean-Luc"), ("...", ""), ("C++,", "C++"), ("(C#)", "C#"), ("3rd", "3rd"),
     ],
 )  # fmt: skip
 def test_bare_words(written, expected):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longscribe.core.bias.spelling import bare, compared, core_of, fold
+from longscribe.core.bias.spelling import bare, compared, core_of, distinction, fold
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,11 @@ from longscribe.core.bias.spelling import bare, compared, core_of, fold
         ("ന്\u200d.", "", "ന്\u200d", "."),
         ("\u2764\ufe0fAnna\u2764\ufe0f", "\u2764\ufe0f", "Anna", "\u2764\ufe0f"),
         ("\u2764\ufe0f", "\u2764\ufe0f", "", ""),
+        ("“C++”,", "“", "C++", "”,"),
+        ("(C#.)", "(", "C#", ".)"),
+        ("A+’s", "", "A+’s", ""),
+        ("#1 +", "#", "1", " +"),
+        ("++", "++", "", ""),
         ("...", "...", "", ""),
         ("", "", "", ""),
     ],
@@ -44,6 +49,17 @@ def test_words_that_differ_in_a_vowel_sign_are_different_words():
 def test_however_an_accent_is_written_it_is_the_same():
     assert compared("Rene\u0301") == compared("René")
     assert fold("Rene\u0301") == fold("René")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Apollo 11", "11"), ("Apollo eleven", ""), ("1,000 and 3rd", "10003"), ("١١", "11"),
+        ("C++, C#’s", "++#"), ("1+1", "11"), ("#1 + 2", "12"), ("C ++", ""),
+    ],
+)  # fmt: skip
+def test_digits_and_signs_tell_texts_apart(text, expected):
+    assert distinction(text) == expected
 
 
 @given(st.text(max_size=20))

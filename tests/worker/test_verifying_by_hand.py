@@ -132,6 +132,11 @@ def test_the_very_capitals_that_are_never_right_are_replaced() -> None:
     assert written("the CAPTAIN told the Captain", term) == "the CAPTAIN told the Captain"
 
 
+def test_signs_are_written_where_they_are_heard_as_words() -> None:
+    terms = [Term(text="C#", never=("C sharp",)), Term(text="C++", never=("C plus plus",))]
+    assert written("in C sharp, C plus plus and C.", *terms) == "in C#, C++ and C."
+
+
 # --- capitals -----------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from unicodedata import east_asian_width
 from rapidfuzz.distance import Levenshtein
 
 from longscribe.core.bias.retrieval import Hit
-from longscribe.core.bias.spelling import POSSESSIVE, compared, core_of, spelt
+from longscribe.core.bias.spelling import POSSESSIVE, compared, core_of, distinction, spelt
 from longscribe.core.phrases import SENTENCE_ENDS
 from longscribe.types import Segment, Term, WindowResult, Word
 
@@ -154,8 +154,13 @@ def _second_pass_spans(
         for first, stop in _places_of(" ".join(term), again):
             begin, end = begins[first], ends[stop - 1]
             span = _sounding(heard, hit.term, hits, begin, end) or _covered(heard, begin, end)
-            if span is not None and compared(heard.text(*span)) != term:
+            if span is not None and _may_be_one(heard.text(*span), hit.term.text):
                 yield (*span, hit.term.text)
+
+
+def _may_be_one(said: str, term: str) -> bool:
+    """Tell whether what was heard is not the term, and may yet be the term misheard."""
+    return compared(said) != compared(term) and distinction(said) == distinction(term)
 
 
 def _places_of(term: str, text: str) -> Iterator[tuple[int, int]]:

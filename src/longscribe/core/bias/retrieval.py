@@ -29,7 +29,7 @@ from rapidfuzz.distance import Levenshtein
 
 from longscribe.core.bias.letters import to_phones
 from longscribe.core.bias.phones import distance, join, outline
-from longscribe.core.bias.spelling import POSSESSIVE, bare, fold
+from longscribe.core.bias.spelling import POSSESSIVE, bare, distinction, fold
 from longscribe.core.phrases import SENTENCE_ENDS
 from longscribe.types import Span, Term, Word, to_samples
 
@@ -119,26 +119,33 @@ class _Readings:
     owners: tuple[int, ...]
     """The term of each entry; a term has several if it has several spellings."""
     phones: tuple[str, ...]
+    distinctions: tuple[str, ...]
+    """What must be the same besides (`spelling.distinction`)."""
     outlines: tuple[str, ...]
-    memo: dict[tuple[str, float, float], tuple[tuple[int, float], ...]] = field(
+    memo: dict[tuple[str, str, float, float], tuple[tuple[int, float], ...]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
     @classmethod
-    def of(cls, owned: Iterable[tuple[int, str]]) -> _Readings:
+    def of(cls, owners: Iterable[int], texts: Iterable[str], spoken: Iterable[str]) -> _Readings:
+        """Return the reading in which the owners' texts are spoken like this."""
+        owned = zip(owners, spoken, map(distinction, texts), strict=True)
         entries = [entry for entry in dict.fromkeys(owned) if entry[1]]
         return cls(
-            owners=tuple(owner for owner, _ in entries),
-            phones=tuple(phones for _, phones in entries),
-            outlines=tuple(outline(phones) for _, phones in entries),
+            owners=tuple(owner for owner, _, _ in entries),
+            phones=tuple(phones for _, phones, _ in entries),
+            distinctions=tuple(distinct for _, _, distinct in entries),
+            outlines=tuple(outline(phones) for _, phones, _ in entries),
         )
 
-    def near(self, heard: str, cut_off: float, farthest: float) -> Sequence[tuple[int, float]]:
+    def near(
+        self, heard: str, distinct: str, cut_off: float, farthest: float
+    ) -> Sequence[tuple[int, float]]:
         """Return the terms that sound like `heard` and how far they are, in any order.
 
         A term may come several times. The same spans are asked for again and again.
         """
-        key = heard, cut_off, farthest
+        key = heard, distinct, cut_off, farthest
         known = self.memo.get(key)
         if known is None:
             if len(self.memo) >= MOST_KNOWN:
@@ -146,7 +153,9 @@ class _Readings:
             known = self.memo[key] = tuple(self._search(*key))
         return known
 
-    def _search(self, heard: str, cut_off: float, farthest: float) -> Iterator[tuple[int, float]]:
+    def _search(
+        self, heard: str, distinct: str, cut_off: float, farthest: float
+    ) -> Iterator[tuple[int, float]]:
         similar = process.extract_iter(
             outline(heard),
             self.outlines,
@@ -154,6 +163,8 @@ class _Readings:
             score_cutoff=min(OUTLINE_CUT_OFF, cut_off / LEAST_EDIT),
         )
         for _, _, entry in similar:
+            if self.distinctions[entry] != distinct:
+                continue
             phones = self.phones[entry]
             most = min(farthest, cut_off * min(1.0, max(len(heard), len(phones)) / SHORT))
             far = distance(heard, phones, most)
@@ -171,6 +182,8 @@ class _Place:
     """As heard and without the possessive ending, for comparison."""
     readings: tuple[str, str]
     """Its phones, as the pronouncer and as the letters have them."""
+    distinct: str
+    """Which digits and signs it has (`spelling.distinction`)."""
     commonness: float
     """Of the rarest of its words."""
 
@@ -197,8 +210,8 @@ class TermIndex:
         written = [(number, text) for number, term in enumerate(terms) for text in _texts(term)]
         owners = [number for number, _ in written]
         texts = [text for _, text in written]
-        spoken = _Readings.of(zip(owners, pronounce(texts), strict=True))
-        spelt = _Readings.of(zip(owners, map(to_phones, texts), strict=True))
+        spoken = _Readings.of(owners, texts, pronounce(texts))
+        spelt = _Readings.of(owners, texts, map(to_phones, texts))
         longest = max((len(text.split()) for _, text in written), default=0)
         return cls(
             terms=tuple(terms),
@@ -253,7 +266,7 @@ class TermIndex:
             pairs = pairs[:1]
         for readings, heard in pairs:
             if heard:
-                for number, far in readings.near(heard, cut_off, farthest):
+                for number, far in readings.near(heard, place.distinct, cut_off, farthest):
                     if allowed[number]:
                         nearest[number] = min(far, nearest.get(number, 1.0))
         return dict(sorted(nearest.items()))
@@ -379,6 +392,7 @@ def _place(words: Sequence[HeardWord], first: int, last: int) -> _Place:
             join(word.phones for word in inside),
             join(word.spelt for word in inside),
         ),
+        distinct=distinction(text),
         commonness=min(word.commonness for word in inside if word.text),
     )
 

@@ -9,6 +9,9 @@ _APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
 POSSESSIVE = re.compile(rf"['{_APOSTROPHE}][sS]?$")
 _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 """Part of how some scripts write a letter."""
+_SIGNS = "#+"
+"""At the end of a word they make another word of it: C, C# and C++ are three languages."""
+_DISTINCTION = re.compile(rf"\d|(?<=\w)[{_SIGNS}]+(?!\w)")
 
 
 def core_of(text: str) -> tuple[int, int]:
@@ -31,7 +34,19 @@ def core_of(text: str) -> tuple[int, int]:
         if base == first or _belongs(text[base - 1]):
             break
         stop = base - 1
+    while first < stop < len(text) and text[stop] in _SIGNS:
+        stop += 1
     return first, stop
+
+
+def distinction(text: str) -> str:
+    """Return the digits and the signs in a text, which must be the same for it to be the same.
+
+    No sound tells them: to the ear `Apollo 13` is nearly `Apollo 11`, and `C++` is read `C`. So a
+    term that has some is found in other spellings only where they are its aliases, also where it
+    is heard in words (`Apollo eleven`, `C plus plus`).
+    """
+    return "".join(str(unicodedata.decimal(c, c)) for c in "".join(_DISTINCTION.findall(text)))
 
 
 def _belongs(character: str) -> bool:
