@@ -145,6 +145,55 @@ def test_a_term_within_a_longer_word_was_not_written() -> None:
     assert candidates(heard, [hit(2, 2, "Lennard")], second, far, from_sound=False) == []
 
 
+PLURAL = Term(text="Brannock")
+
+
+@pytest.mark.parametrize(
+    ("said", "again", "term", "expected"),
+    [
+        ("Branochs,", "Brannocks", PLURAL, " Brannocks,"),
+        ("Branochs’", "Brannocks", PLURAL, " Brannocks’"),
+        ("Linches", "Lynches", Term(text="Lynch"), " Lynches"),
+        ("Branochs", "Brannock", PLURAL, " Brannock"),  # written as it was heard
+        ("Branoch", "Brannocks", PLURAL, None),
+        ("brannocks", "Brannocks", PLURAL, None),
+        ("Branochs", "Brannocks", replace(PLURAL, inflect=False), None),
+        ("Branochs", "Brannocks", replace(PLURAL, aliases=("Branochs",)), None),
+        ("Jonas", "Joness", Term(text="Jones"), None),
+        ("Apollo 11s", "Apollo 13s", Term(text="Apollo 13"), None),
+    ],
+)
+def test_the_plural_that_the_second_pass_wrote_is_kept(
+    said: str, again: str, term: Term, expected: str | None
+) -> None:
+    heard = Heard.of(result(f"We met the {said} there."))
+    second = result(f"We met the {again} there.")
+    last = 3 + said.count(" ")
+    hits = [hit(3, last, term.text, term=term)]
+    found = candidates(heard, hits, second, far, from_sound=False)
+    assert [one.written for one in found] == ([] if expected is None else [expected])
+    assert all(one.second_pass for one in found)
+
+
+def test_the_plural_is_compared_as_it_sounds() -> None:
+    heard = Heard.of(result("We met the Branochs there."))
+
+    def apart(first: int, stop: int, term: Term) -> float:
+        return {"Brannock": 0.2, "Brannocks": 0.02}[term.text]
+
+    second = result("We met the Brannocks there.")
+    (found,) = candidates(heard, [hit(3, 3, "Brannock")], second, apart, from_sound=True)
+    assert (found.term.text, found.sound) == ("Brannock", 0.02)
+
+
+def test_a_plural_that_is_a_term_itself_is_that_term() -> None:
+    heard = Heard.of(result("We met the Branochs there."))
+    second = result("We met the Brannocks there.")
+    hits = [hit(3, 3, "Brannock"), hit(3, 3, "Brannocks")]
+    found = candidates(heard, hits, second, far, from_sound=False)
+    assert [(one.term.text, one.written) for one in found] == [("Brannocks", " Brannocks")]
+
+
 def test_in_a_script_without_spaces_a_term_may_stand_anywhere() -> None:
     heard = Heard.of(result("昨日 田仲 さん に 会った。"))
     second = result("昨日田中さんに会った。")

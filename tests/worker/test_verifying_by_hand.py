@@ -201,3 +201,13 @@ def test_capitals_are_on_record_and_need_no_second_pass() -> None:
 def test_another_term_comes_before_capitals() -> None:
     lane = Term(text="Harwick Lane", never=("harwick lain",))
     assert written("in harwick lain", "Harwick", lane) == "in Harwick Lane"
+
+
+# --- plurals ------------------------------------------------------------------------
+
+
+def test_a_plural_stays_a_plural() -> None:
+    text = "we met the Branochs there"
+    assert written(text, "Brannock", again="we met the Brannocks there") == (
+        "we met the Brannocks there"
+    )

@@ -94,7 +94,9 @@ def candidates(
         (hit.first, hit.last + 1, hit.term.text): hit for hit in hits if unsettled(hit, heard)
     }
     terms = {hit.term.text: hit for hit in reversed(hits)}
-    written = dict.fromkeys(_second_pass_spans(heard, second, hits))
+    written: dict[tuple[int, int, str], str] = {}
+    for span, plural in _second_pass_spans(heard, second, hits):
+        written.setdefault(span, plural)
     spans = [*sounds, *(key for key in written if key not in sounds)]
     found = []
     for key in sorted(spans):
@@ -105,13 +107,17 @@ def candidates(
         agreed = key in written
         if not (agreed or always_wrong or (from_sound and key in sounds)):
             continue
+        plural = written.get(key, "")
+        sound = hit.sound_distance if key in sounds else apart(first, stop, hit.term)
+        if plural:
+            sound = min(sound, apart(first, stop, replace(hit.term, text=name + plural)))
         found.append(
             Candidate(
                 first=first,
                 stop=stop,
                 term=hit.term,
-                written=fitted(hit.term, heard, first, stop),
-                sound=hit.sound_distance if key in sounds else apart(first, stop, hit.term),
+                written=fitted(hit.term, heard, first, stop, plural),
+                sound=sound,
                 timing=hit.timing,
                 second_pass=agreed,
                 by_rule_of_user=always_wrong,
@@ -139,23 +145,45 @@ def changes_something(candidate: Candidate, heard: Heard) -> bool:
 
 def _second_pass_spans(
     heard: Heard, second: WindowResult | None, hits: Sequence[Hit]
-) -> Iterator[tuple[int, int, str]]:
+) -> Iterator[tuple[tuple[int, int, str], str]]:
     """Yield the spans of the first pass in whose place the second pass wrote a term.
 
-    The texts of both are laid beside each other letter by letter, so the second pass needs no
-    word times.
+    Each with the term, and with the ending of its plural if that was written. The texts of both
+    are laid beside each other letter by letter, so the second pass needs no word times.
     """
     if second is None:
         return
     again = " ".join(" ".join(compared(each.text)) for each in second.segments)
     begins, ends = _counterparts(" ".join(_spelt(heard)), again)
-    for hit in {hit.term.text: hit for hit in hits}.values():
-        term = compared(hit.term.text)
-        for first, stop in _places_of(" ".join(term), again):
-            begin, end = begins[first], ends[stop - 1]
-            span = _sounding(heard, hit.term, hits, begin, end) or _covered(heard, begin, end)
-            if span is not None and _may_be_one(heard.text(*span), hit.term.text):
-                yield (*span, hit.term.text)
+    terms = {hit.term.text: hit.term for hit in hits}
+    known = {compared(name) for name in terms}
+    for name, term in terms.items():
+        for plural in ("", *_plurals(term)):
+            form = compared(name + plural)
+            if plural and form in known:
+                continue
+            for first, stop in _places_of(" ".join(form), again):
+                begin, end = begins[first], ends[stop - 1]
+                span = _sounding(heard, term, hits, begin, end) or _covered(heard, begin, end)
+                if span is None or not _may_be_one(heard.text(*span), name + plural):
+                    continue
+                if not plural or _may_be_plural(heard.text(*span), term):
+                    yield (*span, name), plural
+
+
+def _plurals(term: Term) -> tuple[str, ...]:
+    """Return the endings of a term's plural, where it is written like an English one."""
+    last = term.text[-1:].casefold()
+    if not term.inflect or last == "s" or not (last.isascii() and last.isalpha()):
+        return ()
+    return "s", "es"
+
+
+def _may_be_plural(said: str, term: Term) -> bool:
+    """Tell whether what was heard ends like a plural, and is no other spelling of the term."""
+    others = map(compared, (*term.aliases, *term.never))
+    words = compared(said)
+    return bool(words) and words[-1].endswith("s") and words not in others
 
 
 def _may_be_one(said: str, term: str) -> bool:
@@ -228,12 +256,12 @@ def _covered(heard: Heard, begin: int, end: int) -> tuple[int, int] | None:
     return first, stop
 
 
-def fitted(term: Term, heard: Heard, first: int, stop: int) -> str:
-    """Return the term as it is written in the place of the words `[first, stop)`."""
+def fitted(term: Term, heard: Heard, first: int, stop: int, plural: str = "") -> str:
+    """Return the term, or its plural, as it is written for the words `[first, stop)`."""
     text = heard.text(first, stop)
     begin, end = core_of(text)
     core = text[begin:end]
-    name = sentence_case(term.text, core, begins=heard.begins_sentence(first))
+    name = sentence_case(term.text + plural, core, begins=heard.begins_sentence(first))
     ending = POSSESSIVE.search(core) if term.inflect and not POSSESSIVE.search(name) else None
     return _joined(text[:begin], name + (ending.group() if ending else ""), text[end:])
 
