@@ -56,7 +56,19 @@ def test_other_names_are_far(one, other):
 
 @pytest.mark.parametrize(
     ("text", "phones"),
-    [("Лев", "лев"), ("東京タワー", "東京タワー"), ("Apollo 11", "apɒlo11"), ("", ""), ("?!", "")],
+    [
+        ("Лев", "лев"),
+        ("東京タワー", "東京タワー"),
+        ("Apollo 11", "apɒlo11"),
+        ("", ""),
+        ("?!", ""),
+        ("की", "की"),
+        ("हिंदी", "हिंदी"),
+        ("ที่", "ที"),
+        ("مُحَمَّد", "محمد"),
+        ("שָׁלוֹם", "שלום"),
+        ("\u2764\ufe0f", ""),
+    ],
 )
 def test_what_is_not_latin_stands_for_itself(text, phones):
     assert to_phones(text) == phones

@@ -121,6 +121,13 @@ def test_words_that_their_segment_does_not_hold_as_they_stand_alone_are_left() -
     assert candidates(Heard.of(joined), [hit(2, 2, "Lennard")], None, far, from_sound=True) == []
 
 
+def test_other_digits_and_signs_are_not_taken_from_the_second_pass() -> None:
+    heard = Heard.of(result("He flew Apollo 13 and wrote C."))
+    second = result("He flew Apollo 11 and wrote C++.")
+    hits = [hit(0, 0, "Apollo 11"), hit(0, 0, "C++")]
+    assert candidates(heard, hits, second, far, from_sound=False) == []
+
+
 def test_the_second_pass_needs_no_words() -> None:
     heard = Heard.of(result("So we met Leonard today.", "Then Mary left."))
     second = result("We met a Lennard today then Merry left.")
@@ -136,6 +143,55 @@ def test_a_term_within_a_longer_word_was_not_written() -> None:
     heard = Heard.of(result("We met Leonard today."))
     second = result("We met Lennards today.")
     assert candidates(heard, [hit(2, 2, "Lennard")], second, far, from_sound=False) == []
+
+
+PLURAL = Term(text="Brannock")
+
+
+@pytest.mark.parametrize(
+    ("said", "again", "term", "expected"),
+    [
+        ("Branochs,", "Brannocks", PLURAL, " Brannocks,"),
+        ("Branochs’", "Brannocks", PLURAL, " Brannocks’"),
+        ("Linches", "Lynches", Term(text="Lynch"), " Lynches"),
+        ("Branochs", "Brannock", PLURAL, " Brannock"),  # written as it was heard
+        ("Branoch", "Brannocks", PLURAL, None),
+        ("brannocks", "Brannocks", PLURAL, None),
+        ("Branochs", "Brannocks", replace(PLURAL, inflect=False), None),
+        ("Branochs", "Brannocks", replace(PLURAL, aliases=("Branochs",)), None),
+        ("Jonas", "Joness", Term(text="Jones"), None),
+        ("Apollo 11s", "Apollo 13s", Term(text="Apollo 13"), None),
+    ],
+)
+def test_the_plural_that_the_second_pass_wrote_is_kept(
+    said: str, again: str, term: Term, expected: str | None
+) -> None:
+    heard = Heard.of(result(f"We met the {said} there."))
+    second = result(f"We met the {again} there.")
+    last = 3 + said.count(" ")
+    hits = [hit(3, last, term.text, term=term)]
+    found = candidates(heard, hits, second, far, from_sound=False)
+    assert [one.written for one in found] == ([] if expected is None else [expected])
+    assert all(one.second_pass for one in found)
+
+
+def test_the_plural_is_compared_as_it_sounds() -> None:
+    heard = Heard.of(result("We met the Branochs there."))
+
+    def apart(first: int, stop: int, term: Term) -> float:
+        return {"Brannock": 0.2, "Brannocks": 0.02}[term.text]
+
+    second = result("We met the Brannocks there.")
+    (found,) = candidates(heard, [hit(3, 3, "Brannock")], second, apart, from_sound=True)
+    assert (found.term.text, found.sound) == ("Brannock", 0.02)
+
+
+def test_a_plural_that_is_a_term_itself_is_that_term() -> None:
+    heard = Heard.of(result("We met the Branochs there."))
+    second = result("We met the Brannocks there.")
+    hits = [hit(3, 3, "Brannock"), hit(3, 3, "Brannocks")]
+    found = candidates(heard, hits, second, far, from_sound=False)
+    assert [(one.term.text, one.written) for one in found] == [("Brannocks", " Brannocks")]
 
 
 def test_in_a_script_without_spaces_a_term_may_stand_anywhere() -> None:
@@ -178,6 +234,26 @@ def test_where_retrieval_found_no_span_the_place_decides_and_the_sound_is_measur
         ("Leonard's", Term(text="Lennard", inflect=False), " Lennard"),
         ("Mitokondria", Term(text="mitochondria"), " Mitochondria"),
         ("(leonard)?", Term(text="Lennard"), " (Lennard)?"),
+        ("«Leonard»", Term(text="Lennard"), " «Lennard»"),
+        ("„Leonard“", Term(text="Lennard"), " „Lennard“"),
+        ("‘Leonard’", Term(text="Lennard"), " ‘Lennard’"),
+        ("‘Leonard’s’,", Term(text="Lennard"), " ‘Lennard’s’,"),
+        ("'Leonard.'", Term(text="Lennard"), " 'Lennard.'"),
+        ("*Leonard*—", Term(text="Lennard"), " *Lennard*—"),
+        ("احمد،", Term(text="محمد"), " محمد،"),
+        ("सीते।", Term(text="सीता"), " सीता।"),
+        ("MacDonald's", Term(text="McDonald's"), " McDonald's"),
+        ("MacDonalds", Term(text="McDonald's"), " McDonald's"),
+        ("MacDonald’s,", Term(text="McDonald’s"), " McDonald’s,"),
+        ("Inck.", Term(text="Inc."), " Inc."),
+        ("Inck...", Term(text="Inc."), " Inc..."),
+        ("Inck,", Term(text="Inc."), " Inc.,"),
+        ("Jahoo!", Term(text="Yahoo!"), " Yahoo!"),
+        (".Nett", Term(text=".NET"), " .NET"),
+        ("sharp.", Term(text="C#"), " C#."),
+        ("Eyephone", Term(text="iPhone"), " iPhone"),
+        ("Eyephone", Term(text="iPhone mini"), " iPhone mini"),
+        ("Fan", Term(text="van Gogh"), " Van Gogh"),
     ],
 )
 def test_a_term_takes_spaces_punctuation_and_ending(heard: str, term: Term, expected: str) -> None:

@@ -17,12 +17,11 @@ from longscribe.core.bias.retrieval import (
     HeardWord,
     Hit,
     TermIndex,
-    bare,
-    fold,
     heard_words,
     terms_for_prompt,
     with_bursts,
 )
+from longscribe.core.bias.spelling import bare, fold
 from longscribe.types import Span, Term, Word, to_samples
 from tools.demo_model.corpus import load_corpus, respell
 
@@ -168,6 +167,44 @@ def test_other_scripts_are_found_by_their_characters():
     assert 0 < hit.sound_distance < 0.15
 
 
+def test_words_that_differ_in_a_vowel_sign_only_are_not_the_same():
+    assert look("यह की घर", Term(text="राधिका", never=("का",))) == []
+    assert look("यह का घर", Term(text="राधिका", never=("का",))) == [("का", "राधिका")]
+    assert look("ที่ นี่", "ทา") == []
+
+
+@pytest.mark.parametrize(
+    ("heard", "term"),
+    [
+        ("Apollo 13", "Apollo 11"),
+        ("Apollo", "Apollo 11"),
+        ("Apollo 11", "Apollo"),
+        ("Room 102", "Room 101"),
+        ("Boeing 737", "Boeing 747"),
+        ("C", "C++"),
+        ("C#", "C++"),
+        ("C++", "C"),
+    ],
+)
+def test_other_digits_and_signs_do_not_sound_alike(heard, term):
+    assert (heard, term) not in look(f"here is {heard} now", term)
+
+
+def test_the_same_digits_may_stand_beside_another_sound():
+    assert look("on Apolo 11 now", "Apollo 11") == [("Apolo 11", "Apollo 11")]
+    term = Term(text="Apollo 11", aliases=("Apollo eleven", "Apollo 10"))
+    for heard in ("Apollo eleven", "Apolo eleven", "Apollo 10"):
+        assert (heard, "Apollo 11") in look(f"on {heard} now", term)
+
+
+def test_signs_at_the_end_of_a_word_are_a_part_of_it():
+    languages = ("C", "C#", "C++", Term(text="A+", never=("A plus",)))
+    for text in ("C", "C#", "C++"):
+        hits = index(*languages).find(hear(f"here is {text}, now"), WINDOW)
+        assert [(hit.term.text, hit.already_right) for hit in hits] == [(text, True)]
+    assert look("got A plus now", *languages)[0] == ("A plus", "A+")
+
+
 # --- where ----------------------------------------------------------------------
 
 
@@ -236,6 +273,32 @@ def test_a_right_part_does_not_block_the_whole():
 def test_a_right_whole_blocks_its_parts():
     hits = index("Mary Gold", "Marie").find(hear("Mary Gold is here"), WINDOW)
     assert [(hit.term.text, hit.already_right) for hit in hits] == [("Mary Gold", True)]
+
+
+def test_a_right_part_does_not_block_what_is_never_right():
+    lake = Term(text="Lyndon Lake", never=("Linden Lake",))
+    hits = index("Linden", lake).find(hear("here is Linden Lake"), WINDOW)
+    assert [(hit.term.text, hit.always_wrong) for hit in hits if not hit.already_right] == [
+        ("Lyndon Lake", True)
+    ]
+
+
+def test_what_is_never_right_is_left_within_something_right():
+    term = Term(text="Geoffrey", never=("Jeffrey",))
+    assert look("here is Jeffrey Chaucer", "Jeffrey Chaucer", term) == [
+        ("Jeffrey Chaucer", "Jeffrey Chaucer")
+    ]
+    lake = Term(text="Linden Lake", never=("Linden",))
+    assert look("here is Linden Lake", lake) == [("Linden Lake", "Linden Lake")]
+
+
+def test_what_is_never_right_comes_before_terms_that_sound_as_near():
+    heavy = [
+        Term(text=text, weight=4.0) for text in ("Jefri", "Jeffry", "Jeffrie", "Jefry", "Geffry")
+    ]
+    never = Term(text="Gottfried", never=("Jeffrey",))
+    hits = index(*heavy, Term(text="Jeffree", weight=4.0), never).find(hear("a Jeffrey"), WINDOW)
+    assert "Gottfried" in {hit.term.text for hit in hits}
 
 
 def test_a_term_in_two_words_heard_as_one_is_not_right():
@@ -365,7 +428,7 @@ def test_no_heard_word_is_left_out():
     ("written", "expected"),
     [
         (" Jeffrey's,", "Jeffrey"), ("“O’Brien”", "O'Brien"), ("dogs'", "dogs"), ("'tis", "tis"),
-        ("Jean-Luc.", "Jean-Luc"), ("...", ""), ("C++", "C"), ("3rd", "3rd"),
+        ("Jean-Luc.", "Jean-Luc"), ("...", ""), ("C++,", "C++"), ("(C#)", "C#"), ("3rd", "3rd"),
     ],
 )  # fmt: skip
 def test_bare_words(written, expected):

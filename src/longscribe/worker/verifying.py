@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 from longscribe.config import BiasSettings, DecodeSettings
+from longscribe.core.bias.capitals import recapitalised
 from longscribe.core.bias.phones import distance, join
 from longscribe.core.bias.proposals import (
     Candidate,
     Heard,
     candidates,
-    compared,
     patched,
     with_candidate,
     with_terms,
@@ -43,6 +43,7 @@ from longscribe.core.bias.rule import (
     probability,
     term_class,
 )
+from longscribe.core.bias.spelling import compared
 from longscribe.core.quality import complaint
 from longscribe.ports import LanguageTools, Recognizer, WindowAudio
 from longscribe.types import (
@@ -58,7 +59,8 @@ from longscribe.types import (
 MOST_PROMPTED = 12
 """Terms in the prompt of a second pass: longer lists dilute (docs/design/bias.md)."""
 CONTESTED = 24
-"""Candidates of one window that are scored; more are a sign of a glossary that fits anything."""
+"""Candidates of one window that are weighed, besides those that the user decided; more are a sign
+of a glossary that fits anything."""
 FOLLOWING = 4
 """Words behind a term that are scored with it: later ones hardly depend on it."""
 
@@ -230,6 +232,9 @@ class Verifier:
         usable = second if second is not None and complaint(second) is None else None
         weighed = self.weigh(result, member, place, usable, settings)
         chosen = _without_overlap([one for one in weighed if one.passes])
+        capitals = self._capitals(result, place, chosen)
+        chosen += capitals
+        weighed = sorted([*weighed, *capitals], key=lambda one: _span(one.candidate))
         done = patched(
             result, place.heard, [(one.candidate, one.evidence.probability) for one in chosen]
         )
@@ -256,21 +261,35 @@ class Verifier:
             for one in open_to
             if _middle(one.first, one.stop - 1, heard) in _range(result.window.owns)
             and _stands(one, asked=second is not None)
-        ][:CONTESTED]
-        weighed = [
-            Weighed(
-                candidate=one,
-                evidence=self._before_audio(one, place, open_to),
-                fits=one.sound <= place.limits.farthest,
-            )
-            for one in owned
         ]
+        weighed = _likeliest(
+            [
+                Weighed(
+                    candidate=one,
+                    evidence=self._before_audio(one, place, open_to),
+                    fits=one.sound <= place.limits.farthest,
+                )
+                for one in owned
+            ]
+        )
         if not self._scores_texts:
             return weighed
         # What would not pass whatever the audio says need not be scored.
         contested = [one.candidate for one in weighed if one.passes]
         scores = dict(zip(contested, self._scores(contested, heard, member, settings), strict=True))
         return [self._scored(one, place, scores.get(one.candidate)) for one in weighed]
+
+    def _capitals(
+        self, result: WindowResult, place: _Found, chosen: Sequence[Weighed]
+    ) -> list[Weighed]:
+        """Return where only capitals are to change, besides the candidates that are written."""
+        taken = {n for one in chosen for n in range(*_span(one.candidate))}
+        return [
+            Weighed(candidate=one, evidence=self._before_audio(one, place, []), fits=True)
+            for one in recapitalised(place.heard, place.words, place.hits)
+            if taken.isdisjoint(range(*_span(one)))
+            and _middle(one.first, one.stop - 1, place.heard) in _range(result.window.owns)
+        ]
 
     def _apart(self, words: Sequence[HeardWord], term: Term) -> float:
         """Return the distance in sound between heard words and a term."""
@@ -347,6 +366,14 @@ def _stands(one: Candidate, *, asked: bool) -> bool:
     return one.second_pass or one.by_rule_of_user or not asked or one.sound <= SAME_SOUND
 
 
+def _likeliest(weighed: Sequence[Weighed]) -> list[Weighed]:
+    """Keep what the user decided and the likeliest of the rest, in their order."""
+    rest = [n for n, one in enumerate(weighed) if not one.candidate.by_rule_of_user]
+    rest.sort(key=lambda n: (-weighed[n].evidence.probability, weighed[n].evidence.sound, n))
+    left_out = set(rest[CONTESTED:])
+    return [one for n, one in enumerate(weighed) if n not in left_out]
+
+
 def _at_best(hit: Hit) -> Candidate:
     """Return what a hit would be if the second pass wrote it."""
     return Candidate(
@@ -373,6 +400,10 @@ def _rivals(one: Candidate, others: Sequence[Candidate]) -> list[Candidate]:
 def _middle(first: int, last: int, heard: Heard) -> int:
     """Return where the middle of the words from `first` to `last` lies, in samples."""
     return (heard.words[first].start + heard.words[last].end) // 2
+
+
+def _span(one: Candidate) -> tuple[int, int]:
+    return one.first, one.stop
 
 
 def _range(owns: Span) -> range:
@@ -406,6 +437,8 @@ def _proposal(one: Weighed, heard: Heard, chosen: Sequence[Weighed]) -> Proposal
     accepted = one in chosen
     if accepted and candidate.by_rule_of_user:
         reason = "the glossary says that what was heard is never right"
+    elif accepted and candidate.capitals_only:
+        reason = "the glossary's capitals"
     elif accepted:
         reason = "probability over the threshold"
     elif one.passes:

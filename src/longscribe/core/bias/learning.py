@@ -16,7 +16,8 @@ from rapidfuzz.distance import Levenshtein
 
 from longscribe.core.bias.letters import to_phones
 from longscribe.core.bias.phones import distance, outline
-from longscribe.core.bias.retrieval import CUT_OFF, OUTLINE_CUT_OFF, bare, fold
+from longscribe.core.bias.retrieval import CUT_OFF, OUTLINE_CUT_OFF
+from longscribe.core.bias.spelling import bare, fold
 from longscribe.core.bias.subtitle_terms import COMMON
 from longscribe.core.phrases import PREPENDED, SENTENCE_ENDS
 from longscribe.types import Glossary, Segment, Term

@@ -56,6 +56,9 @@ _SPECIAL = str.maketrans(
      "ħ": "h", "ŋ": "ng", "ə": "e"}
 )  # fmt: skip
 _WORD = re.compile(r"[a-z]+")
+_VOWEL_SIGNS = frozenset([0, 103, 118, 129, 130, 132])
+"""Combining classes of the signs that write the vowels of Indic scripts and of Thai, Lao and
+Tibetan. Accents, tones, and the vowels that Arabic and Hebrew mostly leave out have others."""
 
 
 def _rules() -> dict[str, list[tuple[re.Pattern[str], str]]]:
@@ -75,23 +78,31 @@ _BY_LETTER = _rules()
 def to_phones(text: str) -> str:
     """Return the phones of `text`, said without a pause.
 
-    Accents are dropped. Digits and letters of other scripts stand for themselves,
-    folded, so that equal spellings still match; every other sign is dropped.
+    Accents are dropped. Digits, letters and vowel signs of other scripts stand for
+    themselves, folded, so that equal spellings still match; every other sign is dropped.
     """
     plain = _plain(text)
     found = []
     position = 0
     for word in _WORD.finditer(plain):
-        found += [c for c in plain[position : word.start()] if c.isalnum()]
+        found += [c for c in plain[position : word.start()] if _sounds(c)]
         found.append(_word(word.group()))
         position = word.end()
-    found += [c for c in plain[position:] if c.isalnum()]
+    found += [c for c in plain[position:] if _sounds(c)]
     return join(found)
 
 
 def _plain(text: str) -> str:
     folded = unicodedata.normalize("NFKD", text.casefold().translate(_SPECIAL))
-    return "".join(c for c in folded if not unicodedata.combining(c)).replace("'", "")
+    return "".join(c for c in folded if unicodedata.combining(c) in _VOWEL_SIGNS).replace("'", "")
+
+
+def _sounds(character: str) -> bool:
+    """Tell letters, digits and vowel signs from signs without a sound."""
+    return character.isalnum() or (
+        unicodedata.category(character) in ("Mn", "Mc")
+        and "VARIATION SELECTOR" not in unicodedata.name(character, "")
+    )
 
 
 def _word(word: str) -> str:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from unicodedata import east_asian_width
 
 from rapidfuzz.distance import Levenshtein
 
-from longscribe.core.bias.retrieval import Hit, bare
-from longscribe.core.phrases import APPENDED, PREPENDED, SENTENCE_ENDS
+from longscribe.core.bias.retrieval import Hit
+from longscribe.core.bias.spelling import POSSESSIVE, compared, core_of, distinction, spelt
+from longscribe.core.phrases import SENTENCE_ENDS
 from longscribe.types import Segment, Term, WindowResult, Word
 
-POSSESSIVE = re.compile(r"(?<=\w)['’](?:s|S)?$")
 LONGEST_SPAN = 4
 """Words that may be heard for one term."""
 _WIDE = frozenset("WF")
@@ -68,11 +69,8 @@ class Candidate:
     second_pass: bool
     by_rule_of_user: bool
     """The glossary says that what was heard is always wrong (`Term.never`)."""
-
-
-def compared(text: str) -> tuple[str, ...]:
-    """Return the words of a text as they are compared: bare and without capitals."""
-    return tuple(word.casefold() for part in text.split() if (word := bare(part)))
+    capitals_only: bool = False
+    """What is written is, letter by letter, what was heard, in the term's capitals."""
 
 
 def candidates(
@@ -93,10 +91,12 @@ def candidates(
         from_sound: whether to propose where only the sound speaks for a term.
     """
     sounds = {
-        (hit.first, hit.last + 1, hit.term.text): hit for hit in hits if not hit.already_right
+        (hit.first, hit.last + 1, hit.term.text): hit for hit in hits if unsettled(hit, heard)
     }
     terms = {hit.term.text: hit for hit in reversed(hits)}
-    written = dict.fromkeys(_second_pass_spans(heard, second, hits))
+    written: dict[tuple[int, int, str], str] = {}
+    for span, plural in _second_pass_spans(heard, second, hits):
+        written.setdefault(span, plural)
     spans = [*sounds, *(key for key in written if key not in sounds)]
     found = []
     for key in sorted(spans):
@@ -107,22 +107,36 @@ def candidates(
         agreed = key in written
         if not (agreed or always_wrong or (from_sound and key in sounds)):
             continue
+        plural = written.get(key, "")
+        sound = hit.sound_distance if key in sounds else apart(first, stop, hit.term)
+        if plural:
+            sound = min(sound, apart(first, stop, replace(hit.term, text=name + plural)))
         found.append(
             Candidate(
                 first=first,
                 stop=stop,
                 term=hit.term,
-                written=fitted(hit.term, heard, first, stop),
-                sound=hit.sound_distance if key in sounds else apart(first, stop, hit.term),
+                written=fitted(hit.term, heard, first, stop, plural),
+                sound=sound,
                 timing=hit.timing,
                 second_pass=agreed,
                 by_rule_of_user=always_wrong,
             )
         )
-    return [each for each in found if _changes_something(each, heard)]
+    return [each for each in found if changes_something(each, heard)]
 
 
-def _changes_something(candidate: Candidate, heard: Heard) -> bool:
+def unsettled(hit: Hit, heard: Heard) -> bool:
+    """Tell whether anything is left to decide where a term sounds like what was heard."""
+    if not hit.already_right:
+        return True
+    # But for case it is right. That counts, unless these very capitals are never right.
+    said = spelt(heard.text(hit.first, hit.last + 1))
+    wrong = {spelt(text) for text in hit.term.never}
+    return hit.always_wrong and not wrong.isdisjoint((said, POSSESSIVE.sub("", said)))
+
+
+def changes_something(candidate: Candidate, heard: Heard) -> bool:
     """Tell whether a candidate's words stand in their segment as they do alone, and change."""
     said = heard.text(candidate.first, candidate.stop)
     stands = said.strip() in heard.phrases[heard.segment_of[candidate.first]]
@@ -131,23 +145,50 @@ def _changes_something(candidate: Candidate, heard: Heard) -> bool:
 
 def _second_pass_spans(
     heard: Heard, second: WindowResult | None, hits: Sequence[Hit]
-) -> Iterator[tuple[int, int, str]]:
+) -> Iterator[tuple[tuple[int, int, str], str]]:
     """Yield the spans of the first pass in whose place the second pass wrote a term.
 
-    The texts of both are laid beside each other letter by letter, so the second pass needs no
-    word times.
+    Each with the term, and with the ending of its plural if that was written. The texts of both
+    are laid beside each other letter by letter, so the second pass needs no word times.
     """
     if second is None:
         return
     again = " ".join(" ".join(compared(each.text)) for each in second.segments)
     begins, ends = _counterparts(" ".join(_spelt(heard)), again)
-    for hit in {hit.term.text: hit for hit in hits}.values():
-        term = compared(hit.term.text)
-        for first, stop in _places_of(" ".join(term), again):
-            begin, end = begins[first], ends[stop - 1]
-            span = _sounding(heard, hit.term, hits, begin, end) or _covered(heard, begin, end)
-            if span is not None and compared(heard.text(*span)) != term:
-                yield (*span, hit.term.text)
+    terms = {hit.term.text: hit.term for hit in hits}
+    known = {compared(name) for name in terms}
+    for name, term in terms.items():
+        for plural in ("", *_plurals(term)):
+            form = compared(name + plural)
+            if plural and form in known:
+                continue
+            for first, stop in _places_of(" ".join(form), again):
+                begin, end = begins[first], ends[stop - 1]
+                span = _sounding(heard, term, hits, begin, end) or _covered(heard, begin, end)
+                if span is None or not _may_be_one(heard.text(*span), name + plural):
+                    continue
+                if not plural or _may_be_plural(heard.text(*span), term):
+                    yield (*span, name), plural
+
+
+def _plurals(term: Term) -> tuple[str, ...]:
+    """Return the endings of a term's plural, where it is written like an English one."""
+    last = term.text[-1:].casefold()
+    if not term.inflect or last == "s" or not (last.isascii() and last.isalpha()):
+        return ()
+    return "s", "es"
+
+
+def _may_be_plural(said: str, term: Term) -> bool:
+    """Tell whether what was heard ends like a plural, and is no other spelling of the term."""
+    others = map(compared, (*term.aliases, *term.never))
+    words = compared(said)
+    return bool(words) and words[-1].endswith("s") and words not in others
+
+
+def _may_be_one(said: str, term: str) -> bool:
+    """Tell whether what was heard is not the term, and may yet be the term misheard."""
+    return compared(said) != compared(term) and distinction(said) == distinction(term)
 
 
 def _places_of(term: str, text: str) -> Iterator[tuple[int, int]]:
@@ -215,19 +256,31 @@ def _covered(heard: Heard, begin: int, end: int) -> tuple[int, int] | None:
     return first, stop
 
 
-def fitted(term: Term, heard: Heard, first: int, stop: int) -> str:
-    """Return the term as it is written in the place of the words `[first, stop)`."""
+def fitted(term: Term, heard: Heard, first: int, stop: int, plural: str = "") -> str:
+    """Return the term, or its plural, as it is written for the words `[first, stop)`."""
     text = heard.text(first, stop)
-    said = text.strip()
-    core = said.strip(PREPENDED + APPENDED + "…—–")
-    at = said.index(core) if core else 0
-    opening, closing = said[:at], said[at + len(core) :]
-    lead = text[: len(text) - len(text.lstrip())]
-    ending = POSSESSIVE.search(core) if term.inflect else None
-    name = term.text
-    if name[:1].islower() and core[:1].isupper() and heard.begins_sentence(first):
-        name = name[:1].upper() + name[1:]
-    return lead + opening + name + (ending.group() if ending else "") + closing
+    begin, end = core_of(text)
+    core = text[begin:end]
+    name = sentence_case(term.text + plural, core, begins=heard.begins_sentence(first))
+    ending = POSSESSIVE.search(core) if term.inflect and not POSSESSIVE.search(name) else None
+    return _joined(text[:begin], name + (ending.group() if ending else ""), text[end:])
+
+
+def sentence_case(name: str, said: str, *, begins: bool) -> str:
+    """Return a term as it is written where a sentence may begin.
+
+    Only a first word without any capital takes one there: `iPhone` stays.
+    """
+    if begins and said[:1].isupper() and name.partition(" ")[0].islower():
+        return name[:1].upper() + name[1:]
+    return name
+
+
+def _joined(opening: str, name: str, closing: str) -> str:
+    """Put signs around a term, but for those that it has itself, such as the dot of `Inc.`."""
+    before = next(n for n in range(len(opening) + 1) if name.startswith(opening[n:]))
+    after = next(n for n in range(len(closing), -1, -1) if name.endswith(closing[:n]))
+    return opening[:before] + name + closing[after:]
 
 
 def with_candidate(heard: Heard, candidate: Candidate, stop: int) -> str:
@@ -282,7 +335,15 @@ def _after(text: str, word: str, at: int) -> int:
 
 
 def _words_of(candidate: Candidate, heard: Heard, sure: float) -> list[Word]:
-    """Return the words of what is written, sharing the time of what was heard by length."""
+    """Return the words of what is written, sharing the time of what was heard by length.
+
+    Where only capitals change, each word keeps its time and probability.
+    """
+    if candidate.capitals_only:
+        said = heard.words[candidate.first : candidate.stop]
+        stops = list(accumulate(len(word.text) for word in said))
+        texts = [candidate.written[a:b] for a, b in pairwise([0, *stops])]
+        return [replace(word, text=text) for word, text in zip(said, texts, strict=True)]
     start, end = heard.words[candidate.first].start, heard.words[candidate.stop - 1].end
     pieces = re.findall(r"\s*\S+", candidate.written)
     total = sum(len(piece.strip()) for piece in pieces)

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +29,7 @@ from rapidfuzz.distance import Levenshtein
 
 from longscribe.core.bias.letters import to_phones
 from longscribe.core.bias.phones import distance, join, outline
+from longscribe.core.bias.spelling import POSSESSIVE, bare, distinction, fold
 from longscribe.core.phrases import SENTENCE_ENDS
 from longscribe.types import Span, Term, Word, to_samples
 
@@ -68,10 +68,7 @@ _MOST_DOUBLINGS = 2.0
 
 # `Mr.` or `J.` end no sentence.
 _ABBREVIATION = re.compile(r"(?:[A-Z]\w{0,2}|\w)\.$")
-_APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
-_QUOTES = "\"')]»" + _APOSTROPHE + "\N{RIGHT DOUBLE QUOTATION MARK}"
-_POSSESSIVE = re.compile(r"'[sS]?$")
-_EDGES = re.compile(r"^[\W_]+|[^\w']+$|'+$")
+_QUOTES = "\"')]»\N{RIGHT SINGLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +108,8 @@ class Hit:
     """Whether what was heard is, but for case, an alias or a `never` spelling of the term."""
     already_right: bool
     """Whether what was heard is, but for case, the term. Nothing else is proposed there."""
+    always_wrong: bool = False
+    """Whether what was heard is, but for case, a `never` spelling of the term."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,26 +119,33 @@ class _Readings:
     owners: tuple[int, ...]
     """The term of each entry; a term has several if it has several spellings."""
     phones: tuple[str, ...]
+    distinctions: tuple[str, ...]
+    """What must be the same besides (`spelling.distinction`)."""
     outlines: tuple[str, ...]
-    memo: dict[tuple[str, float, float], tuple[tuple[int, float], ...]] = field(
+    memo: dict[tuple[str, str, float, float], tuple[tuple[int, float], ...]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
     @classmethod
-    def of(cls, owned: Iterable[tuple[int, str]]) -> _Readings:
+    def of(cls, owners: Iterable[int], texts: Iterable[str], spoken: Iterable[str]) -> _Readings:
+        """Return the reading in which the owners' texts are spoken like this."""
+        owned = zip(owners, spoken, map(distinction, texts), strict=True)
         entries = [entry for entry in dict.fromkeys(owned) if entry[1]]
         return cls(
-            owners=tuple(owner for owner, _ in entries),
-            phones=tuple(phones for _, phones in entries),
-            outlines=tuple(outline(phones) for _, phones in entries),
+            owners=tuple(owner for owner, _, _ in entries),
+            phones=tuple(phones for _, phones, _ in entries),
+            distinctions=tuple(distinct for _, _, distinct in entries),
+            outlines=tuple(outline(phones) for _, phones, _ in entries),
         )
 
-    def near(self, heard: str, cut_off: float, farthest: float) -> Sequence[tuple[int, float]]:
+    def near(
+        self, heard: str, distinct: str, cut_off: float, farthest: float
+    ) -> Sequence[tuple[int, float]]:
         """Return the terms that sound like `heard` and how far they are, in any order.
 
         A term may come several times. The same spans are asked for again and again.
         """
-        key = heard, cut_off, farthest
+        key = heard, distinct, cut_off, farthest
         known = self.memo.get(key)
         if known is None:
             if len(self.memo) >= MOST_KNOWN:
@@ -147,7 +153,9 @@ class _Readings:
             known = self.memo[key] = tuple(self._search(*key))
         return known
 
-    def _search(self, heard: str, cut_off: float, farthest: float) -> Iterator[tuple[int, float]]:
+    def _search(
+        self, heard: str, distinct: str, cut_off: float, farthest: float
+    ) -> Iterator[tuple[int, float]]:
         similar = process.extract_iter(
             outline(heard),
             self.outlines,
@@ -155,6 +163,8 @@ class _Readings:
             score_cutoff=min(OUTLINE_CUT_OFF, cut_off / LEAST_EDIT),
         )
         for _, _, entry in similar:
+            if self.distinctions[entry] != distinct:
+                continue
             phones = self.phones[entry]
             most = min(farthest, cut_off * min(1.0, max(len(heard), len(phones)) / SHORT))
             far = distance(heard, phones, most)
@@ -172,6 +182,8 @@ class _Place:
     """As heard and without the possessive ending, for comparison."""
     readings: tuple[str, str]
     """Its phones, as the pronouncer and as the letters have them."""
+    distinct: str
+    """Which digits and signs it has (`spelling.distinction`)."""
     commonness: float
     """Of the rarest of its words."""
 
@@ -188,6 +200,8 @@ class TermIndex:
     """Text, folded → the terms that are written so."""
     by_alias: Mapping[str, tuple[int, ...]]
     """Alias or `never` spelling, folded → its terms."""
+    by_never: Mapping[str, tuple[int, ...]]
+    """`never` spelling, folded → its terms."""
     most_words: int
 
     @classmethod
@@ -196,20 +210,15 @@ class TermIndex:
         written = [(number, text) for number, term in enumerate(terms) for text in _texts(term)]
         owners = [number for number, _ in written]
         texts = [text for _, text in written]
-        spoken = _Readings.of(zip(owners, pronounce(texts), strict=True))
-        spelt = _Readings.of(zip(owners, map(to_phones, texts), strict=True))
-        by_text: dict[str, list[int]] = defaultdict(list)
-        by_alias: dict[str, list[int]] = defaultdict(list)
-        for number, term in enumerate(terms):
-            by_text[fold(term.text)].append(number)
-            for alias in (*term.aliases, *term.never):
-                by_alias[fold(alias)].append(number)
+        spoken = _Readings.of(owners, texts, pronounce(texts))
+        spelt = _Readings.of(owners, texts, map(to_phones, texts))
         longest = max((len(text.split()) for _, text in written), default=0)
         return cls(
             terms=tuple(terms),
             readings=(spoken, spoken if spelt == spoken else spelt),
-            by_text={text: tuple(numbers) for text, numbers in by_text.items()},
-            by_alias={text: tuple(numbers) for text, numbers in by_alias.items()},
+            by_text=_by_spelling((term.text,) for term in terms),
+            by_alias=_by_spelling((*term.aliases, *term.never) for term in terms),
+            by_never=_by_spelling(term.never for term in terms),
             most_words=max(MOST_WORDS, min(longest, MOST_WORDS_EVER)),
         )
 
@@ -234,7 +243,9 @@ class TermIndex:
                 self._hit(place, number, far, timings[number])
                 for number, far in self._near(place, allowed, farthest).items()
             ]
-            ranked = sorted(here, key=lambda hit: (not hit.already_right, -hit.score))
+            ranked = sorted(
+                here, key=lambda hit: (not hit.already_right, not hit.always_wrong, -hit.score)
+            )
             hits += ranked[:HITS_PER_SPAN]
         return sorted(_resolved(hits), key=lambda hit: (-hit.score, hit.first, hit.last))
 
@@ -255,7 +266,7 @@ class TermIndex:
             pairs = pairs[:1]
         for readings, heard in pairs:
             if heard:
-                for number, far in readings.near(heard, cut_off, farthest):
+                for number, far in readings.near(heard, place.distinct, cut_off, farthest):
                     if allowed[number]:
                         nearest[number] = min(far, nearest.get(number, 1.0))
         return dict(sorted(nearest.items()))
@@ -275,19 +286,8 @@ class TermIndex:
             timing=timing,
             exact_alias=any(number in self.by_alias.get(text, ()) for text in place.texts),
             already_right=any(number in self.by_text.get(text, ()) for text in place.texts),
+            always_wrong=any(number in self.by_never.get(text, ()) for text in place.texts),
         )
-
-
-def fold(text: str) -> str:
-    """Return `text` as it is compared: without case and without punctuation around its words."""
-    plain = unicodedata.normalize("NFC", text).replace(_APOSTROPHE, "'").casefold()
-    words = (_EDGES.sub("", word) for word in plain.split())
-    return " ".join(word for word in words if word)
-
-
-def bare(text: str) -> str:
-    """Return a word without the punctuation at its edges and without a possessive ending."""
-    return _POSSESSIVE.sub("", _EDGES.sub("", text.strip().replace(_APOSTROPHE, "'")))
 
 
 def heard_words(
@@ -335,12 +335,21 @@ def terms_for_prompt(hits: Sequence[Hit], limit: int) -> tuple[Term, ...]:
     return tuple(terms[text] for text in best)[:limit]
 
 
+def _by_spelling(spellings: Iterable[Iterable[str]]) -> dict[str, tuple[int, ...]]:
+    """Return each spelling, folded, with the numbers of those that have it."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for number, texts in enumerate(spellings):
+        for text in texts:
+            found[fold(text)].append(number)
+    return {text: tuple(numbers) for text, numbers in found.items()}
+
+
 def _texts(term: Term) -> Iterator[str]:
     """Yield every way to write the term, with and without a possessive ending of its own."""
     for text in (term.text, *term.aliases, *term.never):
         yield text
         if bare(text) != fold(text):
-            yield _POSSESSIVE.sub("", text.replace(_APOSTROPHE, "'"))
+            yield POSSESSIVE.sub("", text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
 
 
 def _timing(term: Term, window: Span) -> int:
@@ -378,11 +387,12 @@ def _place(words: Sequence[HeardWord], first: int, last: int) -> _Place:
     return _Place(
         first=first,
         last=last,
-        texts=tuple(dict.fromkeys((text, _POSSESSIVE.sub("", text)))),
+        texts=tuple(dict.fromkeys((text, POSSESSIVE.sub("", text)))),
         readings=(
             join(word.phones for word in inside),
             join(word.spelt for word in inside),
         ),
+        distinct=distinction(text),
         commonness=min(word.commonness for word in inside if word.text),
     )
 
@@ -397,6 +407,8 @@ def _resolved(hits: Sequence[Hit]) -> list[Hit]:
     def stands(hit: Hit) -> bool:
         if hit.already_right:
             return True
+        if hit.always_wrong:  # but not as a part of something that is right
+            return not any(it.first <= hit.first and hit.last <= it.last for it in right)
         rivals = [other for other in of_term[hit.term.text] if _overlap(hit, other)]
         if any(other.already_right for other in rivals):
             return False
