@@ -86,7 +86,8 @@ class ChunkWork:
     def key(self, entry: ChunkEntry) -> str:
         """Return the key of a chunk's result."""
         bias = self._bias()
-        verifying = bias.verifying(entry.chunk.span, self.job.pronouncer)
+        places = [window.owns for window in entry.chunk.windows]
+        verifying = bias.verifying(places, self.job.pronouncer)
         return result_key(
             entry.chunk,
             entry.planned.audio,

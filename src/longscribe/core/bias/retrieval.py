@@ -30,14 +30,13 @@ from rapidfuzz.distance import Levenshtein
 
 from longscribe.core.bias.letters import to_phones
 from longscribe.core.bias.phones import distance, join, outline
+from longscribe.core.bias.ranking import timing as _timing
 from longscribe.core.phrases import SENTENCE_ENDS
 from longscribe.types import Span, Term, Word, to_samples
 
 Pronounce = Callable[[Sequence[str]], list[str]]
 """Texts → their phones (`Pronouncer.pronounce`)."""
 
-NEARBY = to_samples(45)
-"""A range this near to the window counts as near."""
 LONGEST_PAUSE = to_samples(0.5)
 MOST_WORDS = 4
 """In a span; more where a term has as many, up to `MOST_WORDS_EVER`."""
@@ -341,16 +340,6 @@ def _texts(term: Term) -> Iterator[str]:
         yield text
         if bare(text) != fold(text):
             yield _POSSESSIVE.sub("", text.replace(_APOSTROPHE, "'"))
-
-
-def _timing(term: Term, window: Span) -> int:
-    """Return as `Hit.timing`, or -1 for a term of another time."""
-    if not term.ranges:
-        return 0
-    reach = Span(start=max(0, window.start - NEARBY), end=window.end + NEARBY)
-    if any(window.overlap(part) for part in term.ranges):
-        return 2
-    return 1 if any(reach.overlap(part) for part in term.ranges) else -1
 
 
 def _places(words: Sequence[HeardWord], most: int) -> Iterator[_Place]:
