@@ -24,7 +24,7 @@ from longscribe.core.ladder import SENTENCES
 from longscribe.doctor import Checkup
 from longscribe.types import Device, FailureKind, Glossary, Term
 from tests.docs.pages import codes, read, rows
-from tests.views import spoken, view_of
+from tests.views import proposed, spoken, view_of, with_proposals
 
 COMMANDS = typer.main.get_command(app).commands
 
@@ -171,12 +171,17 @@ def test_every_field_of_the_bias_report_is_documented() -> None:
         extra_terms=(), complete=True,
         glossary=Glossary(terms=(Term(text="Anna"),), never=("Shaun",)),
     )  # fmt: skip
-    made = bias_reporting._document(
-        report_on(view_of(spoken(0, "So Anna met Shaun.")).windows(), subject)
+    view = with_proposals(
+        view_of(spoken(0, "So Anna met Shaun.")),
+        proposed(0.3, 0.6, "Anna", "Ana", accepted=True),
+        proposed(0.9, 1.2, "Anna", "Shaun.", accepted=False),
     )
+    made = bias_reporting._document(report_on(view.windows(), subject))
+    assert set(made["accepted"][0]) == set(made["rejected"][0])
     assert found == {
         "The object": set(made),
         "terms[]": set(made["terms"][0]),
+        "accepted[]` and `rejected[]": set(made["accepted"][0]),
         "anti_terms[]": set(made["anti_terms"][0]),
     }
     states = next(row for row in rows(page) if codes(row[0]) == ["glossary_state"])

@@ -15,7 +15,13 @@ from longscribe.adapters.writers.json_writer import proposal_record
 from longscribe.api import bias_report
 from longscribe.cli.progress import clock
 from longscribe.config import BiasMode
-from longscribe.core.bias.report import AntiTermFound, BiasReport, GlossaryState, TermUse
+from longscribe.core.bias.report import (
+    AntiTermFound,
+    BiasReport,
+    GlossaryState,
+    PlacedProposal,
+    TermUse,
+)
 from longscribe.types import Proposal, to_seconds
 
 SCHEMA = 1
@@ -59,8 +65,8 @@ def _document(report: BiasReport) -> dict[str, object]:
         "complete": subject.complete,
         "windows": report.windows,
         "terms": [_term(use) for use in report.terms],
-        "accepted": [proposal_record(proposal) for proposal in report.accepted],
-        "rejected": [proposal_record(proposal) for proposal in report.rejected],
+        "accepted": [_proposal(each) for each in report.accepted],
+        "rejected": [_proposal(each) for each in report.rejected],
         "absent": report.absent,
         "anti_terms": [_anti_term(found) for found in report.anti_terms],
     }
@@ -76,6 +82,11 @@ def _term(use: TermUse) -> dict[str, object]:
         "replaced": use.replaced,
         "in_text": [to_seconds(place) for place in use.places],
     }
+
+
+def _proposal(placed: PlacedProposal) -> dict[str, object]:
+    where = {"chunk_id": placed.chunk_id, "window": placed.window}
+    return {**where, **proposal_record(placed.proposal)}
 
 
 def _anti_term(found: AntiTermFound) -> dict[str, object]:
@@ -99,8 +110,8 @@ def _print_tables(report: BiasReport, console: Console) -> None:
         console.print("The latest run is not done; this is what there is so far.")
     if subject.state is GlossaryState.NONE:
         return
-    _print_accepted(report.accepted, subject.mode, console)
-    _print_rejected(report.rejected, console)
+    _print_accepted([each.proposal for each in report.accepted], subject.mode, console)
+    _print_rejected([each.proposal for each in report.rejected], console)
     _print_anti_terms(report.anti_terms, console)
     _print_terms(report.terms, subject.mode, console)
     if report.absent:

@@ -270,7 +270,7 @@ class Verifier:
         # What would not pass whatever the audio says need not be scored.
         contested = [one.candidate for one in weighed if one.passes]
         scores = dict(zip(contested, self._scores(contested, heard, member, settings), strict=True))
-        return [self._scored(one, place, scores.get(one.candidate)) for one in weighed]
+        return [self._scored(one, scores.get(one.candidate)) for one in weighed]
 
     def _apart(self, words: Sequence[HeardWord], term: Term) -> float:
         """Return the distance in sound between heard words and a term."""
@@ -313,18 +313,19 @@ class Verifier:
                 one.term.text, (each.term.text for each in rivals), here
             ),
             timing=one.timing,
+            alias=self._is_alias(one, place),
             probability=0.0,
             threshold=place.limits.thresholds[self._class(one)],
         )
-        likely = round(probability(evidence, alias=self._is_alias(one, place)), 4)
+        likely = round(probability(evidence), 4)
         return replace(evidence, acoustic=None, probability=likely)
 
-    def _scored(self, one: Weighed, place: _Found, acoustic: float | None) -> Weighed:
+    def _scored(self, one: Weighed, acoustic: float | None) -> Weighed:
         """Return what was weighed with the evidence of the audio, if that was asked for."""
         if acoustic is None:
             return one
         evidence = replace(one.evidence, acoustic=acoustic)
-        likely = round(probability(evidence, alias=self._is_alias(one.candidate, place)), 4)
+        likely = round(probability(evidence), 4)
         return replace(one, evidence=replace(evidence, probability=likely))
 
     @staticmethod
