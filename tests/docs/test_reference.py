@@ -12,6 +12,7 @@ import typer.main
 
 from longscribe import errors, job_events
 from longscribe.adapters.journal.schema import TABLES, VERSION
+from longscribe.adapters.language.commonness import LISTED
 from longscribe.adapters.recognizers.inventory import ModelEntry
 from longscribe.adapters.recognizers.models import ModelState
 from longscribe.cli import batch, bias_reporting, doctoring
@@ -22,6 +23,7 @@ from longscribe.core.bias.report import GlossaryState, Subject, report_on
 from longscribe.core.diagnosis import DiskReport, EngineReport, Findings, Problem, WantedModel
 from longscribe.core.ladder import SENTENCES
 from longscribe.doctor import Checkup
+from longscribe.languages import LANGUAGES
 from longscribe.types import Device, FailureKind, Glossary, Term
 from tests.docs.pages import codes, read, rows
 from tests.views import proposed, spoken, view_of, with_proposals
@@ -186,6 +188,13 @@ def test_every_field_of_the_bias_report_is_documented() -> None:
     }
     states = next(row for row in rows(page) if codes(row[0]) == ["glossary_state"])
     assert set(codes(states[2])) == set(GlossaryState)
+
+
+@pytest.mark.parametrize("page", ["docs/design/bias.md", "docs/how-to/write-a-glossary.md"])
+def test_the_languages_whose_common_words_are_known_are_named(page: str) -> None:
+    (names,) = re.findall(r"Arabic(?:, \w+)+ and \w+", read(page))
+    found = {LANGUAGES.by_name[name.lower()] for name in re.split(r", | and ", names)}
+    assert found == LISTED
 
 
 def test_every_field_of_the_doctor_is_documented() -> None:

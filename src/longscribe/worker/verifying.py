@@ -35,6 +35,7 @@ from longscribe.core.bias.retrieval import (
 )
 from longscribe.core.bias.rule import (
     ACOUSTIC_RANGE,
+    LONG_LIST,
     SAME_SOUND,
     Limits,
     TermClass,
@@ -108,6 +109,11 @@ class Verifier:
         self._language = language
         self._index = TermIndex.build(glossary.terms, language.pronouncer.pronounce)
         self._never = {compared(text) for text in glossary.never}
+        self._too_far = (
+            "too far in sound for so long a glossary"
+            if language.knows_common_words
+            else "too far in sound for a language whose common words are not known"
+        )
         self._scores_texts = settings.acoustics and recognizer.capabilities.scoring
 
     def verify(
@@ -138,7 +144,7 @@ class Verifier:
         heard = [Heard.of(result) for result in results]
         words = self._heard_words(heard)
         spans = [result.window.owns for result in results]
-        reached = [limits(self._index.reachable(span)) for span in spans]
+        reached = [self._limits(span) for span in spans]
         hits = [
             [
                 hit
@@ -163,6 +169,15 @@ class Verifier:
             )
             for n in range(len(results))
         ]
+
+    def _limits(self, window: Span) -> Limits:
+        """Return what must be reached in a window: more where many terms may be said.
+
+        So too where common words are not known: nothing else keeps terms off them.
+        """
+        if not self._language.knows_common_words:
+            return LONG_LIST
+        return limits(self._index.reachable(window))
 
     def _heard_words(self, windows: Sequence[Heard]) -> list[list[HeardWord]]:
         """Return the words of each window; a pronouncer is asked once for all, which is quicker."""
@@ -233,7 +248,7 @@ class Verifier:
         done = patched(
             result, place.heard, [(one.candidate, one.evidence.probability) for one in chosen]
         )
-        proposals = tuple(_proposal(one, place.heard, chosen) for one in weighed)
+        proposals = tuple(_proposal(one, place.heard, chosen, self._too_far) for one in weighed)
         return _offered(replace(done, proposals=proposals), prompt)
 
     def weigh(
@@ -403,7 +418,7 @@ def _without_overlap(passing: Sequence[Weighed]) -> list[Weighed]:
     return kept
 
 
-def _proposal(one: Weighed, heard: Heard, chosen: Sequence[Weighed]) -> Proposal:
+def _proposal(one: Weighed, heard: Heard, chosen: Sequence[Weighed], too_far: str) -> Proposal:
     candidate, evidence = one.candidate, one.evidence
     accepted = one in chosen
     if accepted and candidate.by_rule_of_user:
@@ -413,7 +428,7 @@ def _proposal(one: Weighed, heard: Heard, chosen: Sequence[Weighed]) -> Proposal
     elif one.passes:
         reason = "another term fits better"
     elif not one.fits:
-        reason = "too far in sound for so long a glossary"
+        reason = too_far
     else:
         reason = "probability under the threshold"
     return Proposal(
