@@ -18,7 +18,7 @@ from pathlib import Path
 
 from longscribe import wiring
 from longscribe.adapters.glossary_files import load_glossary
-from longscribe.config import BiasMode, Options
+from longscribe.config import BiasMode, Options, text_language
 from longscribe.core.bias.learning import Source, extended
 from longscribe.core.bias.ranking import of_language
 from longscribe.core.bias.report import (
@@ -147,7 +147,7 @@ def bias_report(job_dir: str | Path) -> BiasReport:
             state=state,
             extra_terms=tuple(term.text for term in extra),
             complete=run.complete,
-            glossary=of_language(glossary, run.language),
+            glossary=of_language(glossary, text_language(options.task, run.language)),
         )
         return report_on(run.windows(), subject)
 

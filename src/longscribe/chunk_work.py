@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from longscribe.config import AUTO, DecodeSettings
+from longscribe.config import AUTO, DecodeSettings, text_language
 from longscribe.core.bias.ranking import BiasPlan, of_language
 from longscribe.core.coverage import speech_extent
 from longscribe.core.devices import usable_format
@@ -80,13 +80,15 @@ class ChunkWork:
 
     def _bias(self) -> BiasPlan:
         """Return how terms are chosen; the language is known by now."""
-        glossary = of_language(self.job.glossary, self.language)
+        language = text_language(self.job.options.task, self.language)
+        glossary = of_language(self.job.glossary, language)
         return BiasPlan(glossary=glossary, settings=self.job.bias_settings)
 
     def key(self, entry: ChunkEntry) -> str:
         """Return the key of a chunk's result."""
         bias = self._bias()
-        verifying = bias.verifying(entry.chunk.span, self.job.pronouncer)
+        places = [window.owns for window in entry.chunk.windows]
+        verifying = bias.verifying(places, self.job.pronouncer)
         return result_key(
             entry.chunk,
             entry.planned.audio,

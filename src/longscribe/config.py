@@ -69,6 +69,11 @@ class OutputFormat(StrEnum):
     TSV = "tsv"
 
 
+def text_language(task: Task, spoken: str | None) -> str | None:
+    """Return the language that the text is in; None while that is not known."""
+    return "en" if task is Task.TRANSLATE else spoken
+
+
 # --- what each stage is given ----------------------------------------------
 
 

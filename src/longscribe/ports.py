@@ -197,6 +197,8 @@ class LanguageTools(Protocol):
     """What verifying needs to know of a language. Lives in a worker process."""
 
     pronouncer: Pronouncer
+    knows_common_words: bool
+    """Whether there is a list of the language's words; without one none is common."""
 
     def commonness(self, word: str) -> float:
         """Return how common a word is, from 0 (unknown) to 1 (an everyday word)."""

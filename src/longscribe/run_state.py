@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from longscribe.chunk_work import ChunkWork
-from longscribe.config import Task
+from longscribe.config import text_language
 from longscribe.core.aligned_words import not_aligned
 from longscribe.core.bias.learning import Source, learnt_terms
 from longscribe.core.coverage import audio_extent
@@ -344,7 +344,7 @@ class RunState:
         if store is None:
             return
         view = self.view()
-        language = "en" if job.options.task is Task.TRANSLATE else view.language
+        language = text_language(job.options.task, view.language)
         terms = learnt_terms(view.segments(), job.glossary, language)
         store.add(terms, Source(stem=job.media.stem, fingerprint=job.fingerprint))
         learnt = TermsLearnt(terms=tuple(term.text for term in terms))

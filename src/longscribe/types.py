@@ -198,6 +198,8 @@ class Evidence:
     term for these words that has most; at most 2 either way (`core/bias/recurrence.py`)."""
     timing: int
     """2: the term's time range covers the place, 1: is near, 0: the term has no range."""
+    alias: bool
+    """Whether what was heard is, but for case, one of the term's aliases."""
     probability: float
     """That the term was said, by the calibrated rule (`core/bias/rule.py`)."""
     threshold: float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -53,7 +54,7 @@ def phrase(text: str, at: int = 0, *, words: bool = True) -> Segment:
 def proposal(term: str, heard: str, start: int, *, accepted: bool, sure: float = 0.9) -> Proposal:
     evidence = Evidence(
         sound=0.1, acoustic=1.5, margin=-0.1, confidence=0.4, commonness=0.1, second_pass=True, recurrence=0,
-        timing=0,
+        timing=0, alias=False,
         probability=sure, threshold=0.5,
     )  # fmt: skip
     return Proposal(
@@ -197,10 +198,23 @@ def test_proposals_are_parted_and_come_in_order_of_time():
     refused = proposal("Bea", "be a", STEP, accepted=False)
     windows = [window(phrase("a b Bea c d Bea"), proposals=(later, refused, sooner))]
     made = report(*windows, glossary=names("Bea"))
-    assert made.accepted == (sooner, later)
-    assert made.rejected == (refused,)
+    assert tuple(each.proposal for each in made.accepted) == (sooner, later)
+    assert tuple(each.proposal for each in made.rejected) == (refused,)
     (bea,) = made.terms
     assert (bea.proposed, bea.replaced) == (3, 2)
+
+
+def test_a_proposal_is_reported_with_the_window_it_was_weighed_in():
+    first = proposal("Bea", "bear", 0, accepted=True)
+    second = proposal("Bea", "be a", 21 * STEP, accepted=False)
+    here = window(phrase("Bea"), proposals=(first,))
+    there = window(phrase("be a", 20 * STEP), at=20 * STEP, proposals=(second,))
+    there = replace(there, chunk_id=3, window=replace(there.window, index=7))
+    made = report(here, there, glossary=names("Bea"))
+    assert [(each.chunk_id, each.window) for each in (*made.accepted, *made.rejected)] == [
+        (0, 0),
+        (3, 7),
+    ]
 
 
 def test_the_windows_are_held_one_at_a_time():

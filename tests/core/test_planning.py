@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from statistics import mean
 
 import pytest
@@ -13,9 +14,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from longscribe.config import Chunking, Options, PlanSettings, SpeechSettings
+from longscribe.core.bias.ranking import BiasPlan
 from longscribe.core.planning import ChunkPlanner, one_chunk, quietest
 from longscribe.core.speech import speech_spans
-from longscribe.types import SAMPLE_RATE, Chunk, Span, Window, to_samples
+from longscribe.types import SAMPLE_RATE, Chunk, Glossary, Span, Term, Window, to_samples
 
 FRAME = 512
 SPEECH = Options().speech_settings
@@ -210,6 +212,20 @@ def test_all_speech_is_in_a_window(heard, whole):
             if start <= position < end:
                 position = end
         assert position >= span.end, f"speech at {position} of {span} is in no window"
+
+
+@settings(max_examples=60, deadline=None)
+@given(heard=TRACKS, whole=st.booleans(), mode=st.sampled_from(["prompt", "verify"]))
+@example(heard=track([("silence", 900), ("murmur", 900)]), whole=False, mode="prompt")
+def test_no_prompt_is_ever_made_for_non_speech(heard, whole, mode):
+    """Prompts are made for windows only, and there is none without speech in it."""
+    bias = Options(glossary=Path("names.txt"), bias=mode).bias_settings
+    plan = BiasPlan(glossary=Glossary(terms=(Term(text="Anna"),)), settings=bias)
+    for chunk in planned(heard, whole=whole):
+        assert len(plan.for_chunk(chunk)) == len(chunk.windows)
+        for window in chunk.windows:
+            assert window.speech > 0
+            assert any(window.span.overlap(speech) for speech in heard.spans)
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longscribe.config import BiasMode, Options
-from longscribe.core.bias.ranking import BiasPlan, of_language
+from longscribe.core.bias.letters import to_phones
+from longscribe.core.bias.ranking import BiasPlan, of_language, timing_of
+from longscribe.core.bias.retrieval import TermIndex
 from longscribe.types import Glossary, Span, Term, to_samples
 
 
@@ -58,14 +60,14 @@ def test_only_terms_of_the_chunks_time_decide():
     far = Term(text="Far", ranges=(seconds(1000, 1010),))
     near = Term(text="Near", ranges=(seconds(320, 330),))
     verify = BiasMode.VERIFY
-    here = bias(FOO, near, far, mode=verify).verifying(seconds(0, 300), "letters")
-    assert here == bias(FOO, near, mode=verify).verifying(seconds(0, 300), "letters")
-    assert here != bias(FOO, mode=verify).verifying(seconds(0, 300), "letters")
+    here = bias(FOO, near, far, mode=verify).verifying([seconds(0, 300)], "letters")
+    assert here == bias(FOO, near, mode=verify).verifying([seconds(0, 300)], "letters")
+    assert here != bias(FOO, mode=verify).verifying([seconds(0, 300)], "letters")
 
 
 def test_whatever_decides_is_in_it_and_notes_are_not():
     def verifying(term, pronouncer="letters"):
-        return bias(term, mode=BiasMode.VERIFY).verifying(seconds(0, 300), pronouncer)
+        return bias(term, mode=BiasMode.VERIFY).verifying([seconds(0, 300)], pronouncer)
 
     assert verifying(FOO) == verifying(replace(FOO, note="a friend"))
     others = [verifying(FOO, "espeak-ng"), verifying(BAR), verifying(replace(FOO, weight=2.0))]
@@ -75,13 +77,53 @@ def test_whatever_decides_is_in_it_and_notes_are_not():
 
 def test_the_number_of_terms_offered_does_not_decide():
     few, many = (bias(FOO, mode=BiasMode.VERIFY, max_terms=n) for n in (1, 20))
-    place = seconds(0, 300)
+    place = [seconds(0, 300)]
     assert few.verifying(place, "letters") == many.verifying(place, "letters")
 
 
+@pytest.mark.parametrize("bias_window", [5, 45, 300])
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (0, 14), (0, 15), (0, 15.1),  # 45 s before the first window
+        (100, 110),  # in the pause between both
+        (264.9, 270), (265, 270), (320, 330),  # 45 s behind the last one
+    ],
+)  # fmt: skip
+def test_a_term_decides_just_where_retrieval_looks_for_it(start, end, bias_window):
+    windows = [seconds(60, 85), seconds(200, 220)]
+    ranged = Term(text="Bar", ranges=(seconds(start, end),))
+    settings = replace(
+        bias(FOO, mode=BiasMode.VERIFY).settings,
+        window=to_samples(bias_window),
+        stride=to_samples(5),
+    )
+    with_it, without = (
+        BiasPlan(glossary=Glossary(terms=terms), settings=settings).verifying(windows, "letters")
+        for terms in ((FOO, ranged), (FOO,))
+    )
+    index = TermIndex.build([ranged], lambda texts: [to_phones(text) for text in texts])
+    assert (with_it != without) == any(map(index.reachable, windows))
+
+
+def test_near_means_45_seconds():
+    ranged = Term(text="Bar", ranges=(seconds(100, 110),))
+    windows = [seconds(30, 55), seconds(30, 55.1), seconds(90, 105), seconds(154.9, 160)]
+    assert [timing_of(ranged, window) for window in windows] == [-1, 1, 2, 1]
+    assert timing_of(ranged, seconds(155, 160)) == -1
+    assert timing_of(FOO, seconds(0, 1)) == 0
+
+
+def test_bias_windows_do_not_decide():
+    plan = bias(FOO, mode=BiasMode.VERIFY)
+    other = replace(plan, settings=replace(plan.settings, window=16_000, stride=8_000))
+    place = [seconds(0, 300)]
+    assert plan.verifying(place, "letters") == other.verifying(place, "letters")
+
+
 def test_nothing_decides_where_nothing_is_verified():
-    assert bias(FOO).verifying(seconds(0, 300), "letters") == ()
-    assert bias(mode=BiasMode.VERIFY).verifying(seconds(0, 300), "letters") == ()
+    assert bias(FOO).verifying([seconds(0, 300)], "letters") == ()
+    assert bias(mode=BiasMode.VERIFY).verifying([seconds(0, 300)], "letters") == ()
 
 
 @pytest.mark.parametrize(

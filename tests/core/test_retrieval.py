@@ -483,3 +483,10 @@ def test_ordinary_sentences_hold_few_false_hits():
     heard = [heard_words(say(sentence), letters, common) for sentence in sentences]
     hits = sum(len(built.find(words, WINDOW)) for words in heard)
     assert hits / sum(map(len, heard)) < 0.1
+
+
+def test_a_long_term_of_another_time_changes_nothing():
+    spelt = hear("cal e for ni a")
+    near = Term(text="Californya")
+    far = Term(text="one two three four five six", ranges=(Span(start=10**8, end=10**8 + 1),))
+    assert index(near, far).find(spelt, WINDOW) == index(near).find(spelt, WINDOW)

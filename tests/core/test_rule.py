@@ -20,12 +20,12 @@ from longscribe.types import Evidence, Term
 
 SURE = Evidence(
     sound=0.0, acoustic=-5.0, margin=-1.0, confidence=0.7, commonness=0.0, second_pass=True,
-    recurrence=0, timing=0, probability=0.0, threshold=0.0,
+    recurrence=0, timing=0, alias=False, probability=0.0, threshold=0.0,
 )  # fmt: skip
 
 
 def probability(evidence: Evidence, *, alias: bool = False) -> float:
-    return rule.probability(evidence, alias=alias)
+    return rule.probability(replace(evidence, alias=alias))
 
 
 @pytest.mark.parametrize(

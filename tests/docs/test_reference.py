@@ -12,6 +12,7 @@ import typer.main
 
 from longscribe import errors, job_events
 from longscribe.adapters.journal.schema import TABLES, VERSION
+from longscribe.adapters.language.commonness import LISTED
 from longscribe.adapters.recognizers.inventory import ModelEntry
 from longscribe.adapters.recognizers.models import ModelState
 from longscribe.cli import batch, bias_reporting, doctoring
@@ -22,9 +23,10 @@ from longscribe.core.bias.report import GlossaryState, Subject, report_on
 from longscribe.core.diagnosis import DiskReport, EngineReport, Findings, Problem, WantedModel
 from longscribe.core.ladder import SENTENCES
 from longscribe.doctor import Checkup
+from longscribe.languages import LANGUAGES
 from longscribe.types import Device, FailureKind, Glossary, Term
 from tests.docs.pages import codes, read, rows
-from tests.views import spoken, view_of
+from tests.views import proposed, spoken, view_of, with_proposals
 
 COMMANDS = typer.main.get_command(app).commands
 
@@ -171,16 +173,28 @@ def test_every_field_of_the_bias_report_is_documented() -> None:
         extra_terms=(), complete=True,
         glossary=Glossary(terms=(Term(text="Anna"),), never=("Shaun",)),
     )  # fmt: skip
-    made = bias_reporting._document(
-        report_on(view_of(spoken(0, "So Anna met Shaun.")).windows(), subject)
+    view = with_proposals(
+        view_of(spoken(0, "So Anna met Shaun.")),
+        proposed(0.3, 0.6, "Anna", "Ana", accepted=True),
+        proposed(0.9, 1.2, "Anna", "Shaun.", accepted=False),
     )
+    made = bias_reporting._document(report_on(view.windows(), subject))
+    assert set(made["accepted"][0]) == set(made["rejected"][0])
     assert found == {
         "The object": set(made),
         "terms[]": set(made["terms"][0]),
+        "accepted[]` and `rejected[]": set(made["accepted"][0]),
         "anti_terms[]": set(made["anti_terms"][0]),
     }
     states = next(row for row in rows(page) if codes(row[0]) == ["glossary_state"])
     assert set(codes(states[2])) == set(GlossaryState)
+
+
+@pytest.mark.parametrize("page", ["docs/design/bias.md", "docs/how-to/write-a-glossary.md"])
+def test_the_languages_whose_common_words_are_known_are_named(page: str) -> None:
+    (names,) = re.findall(r"Arabic(?:, \w+)+ and \w+", read(page))
+    found = {LANGUAGES.by_name[name.lower()] for name in re.split(r", | and ", names)}
+    assert found == LISTED
 
 
 def test_every_field_of_the_doctor_is_documented() -> None:

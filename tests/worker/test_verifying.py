@@ -20,6 +20,7 @@ from longscribe.types import (
     Chunk,
     ChunkResult,
     Glossary,
+    Proposal,
     Span,
     Term,
     Window,
@@ -190,6 +191,18 @@ def test_a_name_that_comes_back_in_the_chunk_counts_for_itself(engine, spool):
     came_back = {p.term: p.evidence.recurrence for w in result.windows for p in w.proposals}
     assert came_back["Brannock"] == 1  # at 0:07 and 0:13
     assert came_back["Annabell"] == 0
+
+
+def test_the_evidence_says_whether_an_alias_was_heard(engine, spool):
+    def weighed(*aliases: str) -> Proposal:
+        glossary = Glossary(terms=(Term(text="Annabell", aliases=aliases),))
+        return hear(engine, spool, glossary).windows[0].proposals[0]
+
+    by_sound = weighed()
+    by_alias = weighed(by_sound.heard.strip(",.").upper())
+    assert by_alias.heard == by_sound.heard
+    assert (by_sound.evidence.alias, by_alias.evidence.alias) == (False, True)
+    assert by_alias.evidence.probability > by_sound.evidence.probability
 
 
 def test_the_same_is_decided_each_time(engine, spool):

@@ -15,7 +15,13 @@ from longscribe.adapters.writers.json_writer import proposal_record
 from longscribe.api import bias_report
 from longscribe.cli.progress import clock
 from longscribe.config import BiasMode
-from longscribe.core.bias.report import AntiTermFound, BiasReport, GlossaryState, TermUse
+from longscribe.core.bias.report import (
+    AntiTermFound,
+    BiasReport,
+    GlossaryState,
+    PlacedProposal,
+    TermUse,
+)
 from longscribe.types import Proposal, to_seconds
 
 SCHEMA = 1
@@ -24,6 +30,8 @@ NEAR = 0.01
 """Probability from which a rejected term is worth a look. The JSON has all."""
 MOST_TIMES = 5
 """On the screen, of one term."""
+MOST_NAMES = 50
+"""On the screen, of terms that never occur and of anti-terms that do."""
 
 _STATES = {
     GlossaryState.CHANGED: "It has changed since the run; this report is made with it as it is.",
@@ -59,8 +67,8 @@ def _document(report: BiasReport) -> dict[str, object]:
         "complete": subject.complete,
         "windows": report.windows,
         "terms": [_term(use) for use in report.terms],
-        "accepted": [proposal_record(proposal) for proposal in report.accepted],
-        "rejected": [proposal_record(proposal) for proposal in report.rejected],
+        "accepted": [_proposal(each) for each in report.accepted],
+        "rejected": [_proposal(each) for each in report.rejected],
         "absent": report.absent,
         "anti_terms": [_anti_term(found) for found in report.anti_terms],
     }
@@ -76,6 +84,11 @@ def _term(use: TermUse) -> dict[str, object]:
         "replaced": use.replaced,
         "in_text": [to_seconds(place) for place in use.places],
     }
+
+
+def _proposal(placed: PlacedProposal) -> dict[str, object]:
+    where = {"chunk_id": placed.chunk_id, "window": placed.window}
+    return {**where, **proposal_record(placed.proposal)}
 
 
 def _anti_term(found: AntiTermFound) -> dict[str, object]:
@@ -99,13 +112,15 @@ def _print_tables(report: BiasReport, console: Console) -> None:
         console.print("The latest run is not done; this is what there is so far.")
     if subject.state is GlossaryState.NONE:
         return
-    _print_accepted(report.accepted, subject.mode, console)
-    _print_rejected(report.rejected, console)
+    _print_accepted([each.proposal for each in report.accepted], subject.mode, console)
+    _print_rejected([each.proposal for each in report.rejected], console)
     _print_anti_terms(report.anti_terms, console)
     _print_terms(report.terms, subject.mode, console)
     if report.absent:
         never = "Never in the text" if subject.complete else "Not in the text so far"
-        console.print(f"{never}: {escape(', '.join(report.absent))}", soft_wrap=True)
+        names = ", ".join(report.absent[:MOST_NAMES])
+        more = _more(len(report.absent))
+        console.print(f"{never}: {escape(names)}{more and f' {more}'}", soft_wrap=True)
 
 
 def _kind(report: BiasReport) -> str:
@@ -164,10 +179,16 @@ def _print_proposals(title: str, how: str, proposals: Sequence[Proposal], consol
 def _print_anti_terms(found: Sequence[AntiTermFound], console: Console) -> None:
     if not found:
         return
-    table = _table("In the text, though the glossary says never", "at", "text", "instead")
+    places: dict[tuple[str, str], list[AntiTermFound]] = {}
     for each in found:
-        table.add_row(clock(each.start), escape(each.text), escape(each.instead or ""))
+        places.setdefault((each.text.casefold(), each.instead or ""), []).append(each)
+    table = _table("In the text, though the glossary says never", "text", "instead", "found")
+    for (_, instead), of_text in [*places.items()][:MOST_NAMES]:
+        times = _times([each.start for each in of_text])
+        table.add_row(escape(of_text[0].text), escape(instead), times)
     console.print(table)
+    if more := _more(len(places)):
+        console.print(more)
 
 
 def _print_terms(terms: Sequence[TermUse], mode: BiasMode, console: Console) -> None:
@@ -190,6 +211,12 @@ def _print_terms(terms: Sequence[TermUse], mode: BiasMode, console: Console) -> 
 
 def _count(number: int, name: str) -> str:
     return f"{number} {name}" if number == 1 else f"{number} {name}s"
+
+
+def _more(names: int) -> str:
+    """Return what is said in the place of the names that are not shown."""
+    hidden = names - MOST_NAMES
+    return f"… and {hidden:,} more; --json has all." if hidden > 0 else ""
 
 
 def _times(places: Sequence[int]) -> str:

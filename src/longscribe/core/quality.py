@@ -7,7 +7,7 @@ search; the best hearing is kept, and the result says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from longscribe.core.phrases import compression_ratio
@@ -26,6 +26,10 @@ MUCH_SPEECH = 2 * SAMPLE_RATE
 LITTLE_SPEECH = 1.0
 """Seconds. A list of terms in less speech than this is an echo of the prompt."""
 ECHO_SHARE = 0.8
+"""Of the words, in little speech."""
+ECHO_RUN = 3
+"""Terms one after another just as the prompt lists them, which is no order that people say
+names in. In any length of speech, a text that is mostly such runs is an echo."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,16 +74,62 @@ def complaint(result: WindowResult) -> str | None:
         return "the text repeats itself"
     if len(text) >= FASTEST_LENGTH and len(text) > FASTEST * max(speech, 0.1):
         return f"{len(text)} characters in {speech:.1f} s of speech"
-    if speech < LITTLE_SPEECH and _echo_share(text, result.prompt.terms) >= ECHO_SHARE:
-        return "an echo of the prompt"
-    return None
+    return "an echo of the prompt" if _is_echo(result) else None
 
 
-def _echo_share(text: str, terms: Sequence[str]) -> float:
-    """Return the share of the words of `text` that are words of `terms`, if there are several."""
-    said = re.findall(r"\w+", text.casefold())
-    given = {word for term in terms for word in re.findall(r"\w+", term.casefold())}
+def _is_echo(result: WindowResult) -> bool:
+    """Tell whether a window's text is taken from its prompt."""
+    said = _words("".join(segment.text for segment in result.segments))
+    terms = result.prompt.terms
+    little = result.window.speech < LITTLE_SPEECH * SAMPLE_RATE
+    if little and _echo_share(said, terms) >= ECHO_SHARE:
+        return True
+    return 2 * _listed(said, terms) > len(said)
+
+
+def _echo_share(said: Sequence[str], terms: Sequence[str]) -> float:
+    """Return the share of what was said that is words of `terms`, if there are several."""
+    given = {word for term in terms for word in _words(term)}
     return sum(word in given for word in said) / len(said) if len(said) > 2 else 0.0
+
+
+def _listed(said: Sequence[str], terms: Sequence[str]) -> int:
+    """Return how many words stand in runs of terms as the prompt lists them: the best last.
+
+    After the last comes the first, since a prompt may be filled by repeating its terms.
+    """
+    spellings = list(dict.fromkeys(filter(None, (tuple(_words(term)) for term in terms))))
+    order = {spelling: number for number, spelling in enumerate(reversed(spellings))}
+    if len(order) < ECHO_RUN:
+        return 0
+    listed = in_run = length = 0
+    last: int | None = None
+    for number, words in _parts(said, order):
+        if number is None or last is None or number != (last + 1) % len(order):
+            listed += in_run if length >= ECHO_RUN else 0
+            in_run = length = 0
+        last = number
+        if number is not None:
+            in_run, length = in_run + words, length + 1
+    return listed + (in_run if length >= ECHO_RUN else 0)
+
+
+def _parts(
+    said: Sequence[str], order: Mapping[tuple[str, ...], int]
+) -> Iterator[tuple[int | None, int]]:
+    """Yield for each term, or word that begins none: the term's number, how many words it has."""
+    longest = max(map(len, order))
+    at = 0
+    while at < len(said):
+        lengths = range(min(longest, len(said) - at), 0, -1)
+        fitting = (n for n in lengths if tuple(said[at : at + n]) in order)
+        words = next(fitting, 0)
+        yield (order[tuple(said[at : at + words])], words) if words else (None, 1)
+        at += words or 1
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
 
 
 def other_hearings(*, prompted: bool) -> tuple[Hearing, ...]:
@@ -90,16 +140,18 @@ def other_hearings(*, prompted: bool) -> tuple[Hearing, ...]:
 def best_hearing(hearings: Sequence[WindowResult]) -> int:
     """Return the index of the hearing to keep: one without complaint, else the surest text.
 
-    An empty hearing of much speech is the worst, since it hides what was said.
+    An empty hearing of much speech is bad, since it hides what was said; an echo of the prompt
+    is worse, since it also says what was not.
     """
     for index, hearing in enumerate(hearings):
         if complaint(hearing) is None:
             return index
 
-    def merit(index: int) -> tuple[bool, bool, float]:
+    def merit(index: int) -> tuple[bool, bool, bool, float]:
         segments = hearings[index].segments
         text = "".join(segment.text for segment in segments)
         sure = segments[0].average_logprob if segments else 0.0
-        return bool(segments), compression_ratio(text) <= REPETITIVE, sure
+        echo = _is_echo(hearings[index])
+        return not echo, bool(segments), compression_ratio(text) <= REPETITIVE, sure
 
     return max(range(len(hearings)), key=merit)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from longscribe.config import BiasMode, BiasSettings
+from longscribe.config import BiasMode, BiasSettings, text_language
 from longscribe.core.bias.ranking import of_language
 from longscribe.core.quality import best_hearing, complaint, other_hearings
 from longscribe.ports import (
@@ -83,7 +83,8 @@ class ChunkDecoder:
                 yield BatchDone(chunk_id=chunk_id, windows=1, samples=0)
         windows = tuple(results[member.window.index] for member in audio)
         if verifying and self._glossary.terms:
-            verifier = self._verifier(task.bias, settings.language or "en")
+            language = text_language(settings.task, settings.language) or "en"
+            verifier = self._verifier(task.bias, language)
             steps = verifier.verify(windows, audio, settings, chunk_id)
             while True:
                 try:
@@ -101,7 +102,7 @@ class ChunkDecoder:
         )
 
     def _verifier(self, settings: BiasSettings, language: str) -> Verifier:
-        """Return what verifies in this language; its index over the terms is built once."""
+        """Return what verifies text in this language; its index over the terms is built once."""
         key = settings, language
         if key not in self._verifiers:
             load = cast(LanguageToolsFactory, find_factory(self._language_tools))

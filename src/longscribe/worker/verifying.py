@@ -35,6 +35,7 @@ from longscribe.core.bias.retrieval import (
 )
 from longscribe.core.bias.rule import (
     ACOUSTIC_RANGE,
+    LONG_LIST,
     SAME_SOUND,
     Limits,
     TermClass,
@@ -110,6 +111,11 @@ class Verifier:
         self._language = language
         self._index = TermIndex.build(glossary.terms, language.pronouncer.pronounce)
         self._never = {compared(text) for text in glossary.never}
+        self._too_far = (
+            "too far in sound for so long a glossary"
+            if language.knows_common_words
+            else "too far in sound for a language whose common words are not known"
+        )
         self._scores_texts = settings.acoustics and recognizer.capabilities.scoring
 
     def verify(
@@ -140,7 +146,7 @@ class Verifier:
         heard = [Heard.of(result) for result in results]
         words = self._heard_words(heard)
         spans = [result.window.owns for result in results]
-        reached = [limits(self._index.reachable(span)) for span in spans]
+        reached = [self._limits(span) for span in spans]
         hits = [
             [
                 hit
@@ -165,6 +171,15 @@ class Verifier:
             )
             for n in range(len(results))
         ]
+
+    def _limits(self, window: Span) -> Limits:
+        """Return what must be reached in a window: more where many terms may be said.
+
+        So too where common words are not known: nothing else keeps terms off them.
+        """
+        if not self._language.knows_common_words:
+            return LONG_LIST
+        return limits(self._index.reachable(window))
 
     def _heard_words(self, windows: Sequence[Heard]) -> list[list[HeardWord]]:
         """Return the words of each window; a pronouncer is asked once for all, which is quicker."""
@@ -238,7 +253,7 @@ class Verifier:
         done = patched(
             result, place.heard, [(one.candidate, one.evidence.probability) for one in chosen]
         )
-        proposals = tuple(_proposal(one, place.heard, chosen) for one in weighed)
+        proposals = tuple(_proposal(one, place.heard, chosen, self._too_far) for one in weighed)
         return _offered(replace(done, proposals=proposals), prompt)
 
     def weigh(
@@ -277,7 +292,7 @@ class Verifier:
         # What would not pass whatever the audio says need not be scored.
         contested = [one.candidate for one in weighed if one.passes]
         scores = dict(zip(contested, self._scores(contested, heard, member, settings), strict=True))
-        return [self._scored(one, place, scores.get(one.candidate)) for one in weighed]
+        return [self._scored(one, scores.get(one.candidate)) for one in weighed]
 
     def _capitals(
         self, result: WindowResult, place: _Found, chosen: Sequence[Weighed]
@@ -331,18 +346,19 @@ class Verifier:
             second_pass=one.second_pass,
             recurrence=elsewhere,
             timing=one.timing,
+            alias=self._is_alias(one, place),
             probability=0.0,
             threshold=place.limits.threshold(self._class(one), elsewhere),
         )
-        likely = round(probability(evidence, alias=self._is_alias(one, place)), 4)
+        likely = round(probability(evidence), 4)
         return replace(evidence, acoustic=None, probability=likely)
 
-    def _scored(self, one: Weighed, place: _Found, acoustic: float | None) -> Weighed:
+    def _scored(self, one: Weighed, acoustic: float | None) -> Weighed:
         """Return what was weighed with the evidence of the audio, if that was asked for."""
         if acoustic is None:
             return one
         evidence = replace(one.evidence, acoustic=acoustic)
-        likely = round(probability(evidence, alias=self._is_alias(one.candidate, place)), 4)
+        likely = round(probability(evidence), 4)
         return replace(one, evidence=replace(evidence, probability=likely))
 
     @staticmethod
@@ -432,7 +448,7 @@ def _without_overlap(passing: Sequence[Weighed]) -> list[Weighed]:
     return kept
 
 
-def _proposal(one: Weighed, heard: Heard, chosen: Sequence[Weighed]) -> Proposal:
+def _proposal(one: Weighed, heard: Heard, chosen: Sequence[Weighed], too_far: str) -> Proposal:
     candidate, evidence = one.candidate, one.evidence
     accepted = one in chosen
     if accepted and candidate.by_rule_of_user:
@@ -444,7 +460,7 @@ def _proposal(one: Weighed, heard: Heard, chosen: Sequence[Weighed]) -> Proposal
     elif one.passes:
         reason = "another term fits better"
     elif not one.fits:
-        reason = "too far in sound for so long a glossary"
+        reason = too_far
     else:
         reason = "probability under the threshold"
     return Proposal(

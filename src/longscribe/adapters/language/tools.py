@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from longscribe.adapters.language.commonness import Commonness
+from longscribe.adapters.language.commonness import LISTED, Commonness
 from longscribe.adapters.language.pronouncers import LETTERS, espeak_version, find_pronouncer
 from longscribe.config import PronouncerName
 from longscribe.ports import Pronouncer
@@ -13,6 +13,7 @@ class Tools:
 
     def __init__(self, pronouncer: Pronouncer, language: str) -> None:
         self.pronouncer = pronouncer
+        self.knows_common_words = language in LISTED
         self._commonness = Commonness(language)
 
     def commonness(self, word: str) -> float:

@@ -135,6 +135,7 @@ def _evidence(evidence: Evidence) -> _Record:
         "second_pass": evidence.second_pass,
         "recurrence": evidence.recurrence,
         "timing": evidence.timing,
+        "alias": evidence.alias,
         "probability": _number(evidence.probability),
         "threshold": _number(evidence.threshold),
     }

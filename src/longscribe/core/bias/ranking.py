@@ -4,25 +4,42 @@ A bias window is 45 s long and a new one begins every 15 s. A decode window is
 offered the union of the terms of all bias windows that touch it, ranked; the one
 whose middle lies nearest to its own gives it its `bias_window_id`. Nothing is
 ever drawn from an unordered set: the same glossary gives the same ranking.
+
+Verifying has no use for bias windows: there a term counts within `NEARBY` of its time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from longscribe.config import BiasMode, BiasSettings
-from longscribe.types import BiasWindow, Chunk, Glossary, Span, Term, WindowBias
+from longscribe.types import BiasWindow, Chunk, Glossary, Span, Term, WindowBias, to_samples
 
-VERIFYING_VERSION = 2
+VERIFYING_VERSION = 3
 """Raised when retrieval, rule or patching change what is written: results are then redone."""
+NEARBY = to_samples(45)
+"""A term's range this near to a decode window counts as near when it is verified."""
 
 
 def of_language(glossary: Glossary, language: str | None) -> Glossary:
     """Return the glossary without the terms of other languages."""
     terms = (t for t in glossary.terms if not t.languages or language in t.languages)
     return replace(glossary, terms=tuple(terms))
+
+
+def timing_of(term: Term, window: Span) -> int:
+    """Return how well a term's time fits a decode window that is verified.
+
+    2: one of its ranges covers the window, 1: is near, 0: it has none; -1: it is of another time.
+    """
+    if not term.ranges:
+        return 0
+    reach = Span(start=max(0, window.start - NEARBY), end=window.end + NEARBY)
+    if any(window.overlap(part) for part in term.ranges):
+        return 2
+    return 1 if any(reach.overlap(part) for part in term.ranges) else -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,17 +71,24 @@ class BiasPlan:
         """Return the terms for each window of a chunk."""
         return tuple(self.for_decode_window(window.owns) for window in chunk.windows)
 
-    def verifying(self, span: Span, pronouncer: str) -> tuple[Any, ...]:
-        """Return all that decides how the terms of a chunk over `span` are verified."""
-        settings = self.settings
-        if settings.mode is not BiasMode.VERIFY or not self.glossary.terms:
+    def verifying(self, windows: Sequence[Span], pronouncer: str) -> tuple[Any, ...]:
+        """Return all that decides how the terms of a chunk are verified.
+
+        Args:
+            windows: what each decode window of the chunk owns.
+            pronouncer: the one that decides on this machine.
+        """
+        if self.settings.mode is not BiasMode.VERIFY or not self.glossary.terms:
             return ()
-        near = Span(start=max(0, span.start - settings.window), end=span.end + settings.window)
-        terms = [t for t in self.glossary.terms if not t.ranges or any(map(near.overlap, t.ranges))]
+        settings = asdict(self.settings)
+        # Bias windows shape only prompts. The results name theirs, but that is in their biases.
+        for unused in ("window", "stride", "max_terms"):
+            del settings[unused]
+        terms = [t for t in self.glossary.terms if any(timing_of(t, each) >= 0 for each in windows)]
         return (
             VERIFYING_VERSION,
             pronouncer,
-            asdict(replace(settings, max_terms=0)),  # which only prompt mode looks at
+            settings,
             [asdict(replace(term, note="")) for term in terms],
             self.glossary.never,
         )

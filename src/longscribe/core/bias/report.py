@@ -54,6 +54,16 @@ class AntiTermFound:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlacedProposal:
+    """A proposal and the window in which it was weighed."""
+
+    chunk_id: int
+    window: int
+    """Its position in the chunk, from 0."""
+    proposal: Proposal
+
+
+@dataclass(frozen=True, kw_only=True)
 class Subject:
     """What a report is about."""
 
@@ -79,9 +89,9 @@ class BiasReport:
     """Decoded so far."""
     terms: tuple[TermUse, ...]
     """Those that were offered, weighed or written, in the order of the glossary."""
-    accepted: tuple[Proposal, ...]
+    accepted: tuple[PlacedProposal, ...]
     """Terms written in the place of what was heard, in order of time."""
-    rejected: tuple[Proposal, ...]
+    rejected: tuple[PlacedProposal, ...]
     """Terms that were weighed and not written, in order of time."""
     absent: tuple[str, ...] | None
     """Terms that never occur in the text; None where the glossary has gone."""
@@ -126,11 +136,11 @@ def report_on(windows: Iterable[WindowResult], subject: Subject) -> BiasReport:
     tallies = {term.text: _Tally(spelling=Spelling.of(term.text)) for term in glossary.terms}
     anti = _anti_spellings(glossary)
     count = 0
-    proposals: list[Proposal] = []
+    proposals: list[PlacedProposal] = []
     found: list[AntiTermFound] = []
     for result in windows:
         count += 1
-        proposals += result.proposals
+        proposals += _placed(result)
         _tally(result, tallies)
         text = PlacedText.of(result.segments)
         right: list[range] = []
@@ -140,14 +150,14 @@ def report_on(windows: Iterable[WindowResult], subject: Subject) -> BiasReport:
                 right.append(place.letters)
         found += _trespasses(text, anti, right)
     terms = {term: tally for term, tally in tallies.items() if tally.used}
-    proposals.sort(key=lambda each: (each.start, each.end, each.term))
+    proposals.sort(key=lambda it: (it.proposal.start, it.proposal.end, it.proposal.term))
     gone = subject.state is GlossaryState.GONE
     return BiasReport(
         subject=subject,
         windows=count,
         terms=tuple(_use(term, tally) for term, tally in terms.items()),
-        accepted=tuple(each for each in proposals if each.accepted),
-        rejected=tuple(each for each in proposals if not each.accepted),
+        accepted=tuple(each for each in proposals if each.proposal.accepted),
+        rejected=tuple(each for each in proposals if not each.proposal.accepted),
         absent=None if gone else tuple(t for t, tally in tallies.items() if not tally.places),
         anti_terms=tuple(sorted(found, key=lambda each: (each.start, each.end, each.text))),
     )
@@ -164,6 +174,13 @@ def replaced_in(segment: Segment, proposals: Sequence[Proposal]) -> tuple[Propos
         return segment.start <= proposal.span.middle < segment.end
 
     return tuple(each for each in proposals if each.accepted and within(each))
+
+
+def _placed(result: WindowResult) -> Iterator[PlacedProposal]:
+    for proposal in result.proposals:
+        yield PlacedProposal(
+            chunk_id=result.chunk_id, window=result.window.index, proposal=proposal
+        )
 
 
 def _tally(result: WindowResult, tallies: dict[str, _Tally]) -> None:

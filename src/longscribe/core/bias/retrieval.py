@@ -29,6 +29,7 @@ from rapidfuzz.distance import Levenshtein
 
 from longscribe.core.bias.letters import to_phones
 from longscribe.core.bias.phones import distance, join, outline
+from longscribe.core.bias.ranking import timing_of
 from longscribe.core.bias.spelling import POSSESSIVE, bare, distinction, fold
 from longscribe.core.phrases import SENTENCE_ENDS
 from longscribe.types import Span, Term, Word, to_samples
@@ -36,8 +37,6 @@ from longscribe.types import Span, Term, Word, to_samples
 Pronounce = Callable[[Sequence[str]], list[str]]
 """Texts → their phones (`Pronouncer.pronounce`)."""
 
-NEARBY = to_samples(45)
-"""A range this near to the window counts as near."""
 LONGEST_PAUSE = to_samples(0.5)
 MOST_WORDS = 4
 """In a span; more where a term has as many, up to `MOST_WORDS_EVER`."""
@@ -235,10 +234,10 @@ class TermIndex:
             window: its place, for the terms' time ranges.
             farthest: distance in sound beyond which nothing is of use.
         """
-        timings = [_timing(term, window) for term in self.terms]
+        timings = [timing_of(term, window) for term in self.terms]
         allowed = [timing >= 0 for timing in timings]
         hits: list[Hit] = []
-        for place in _places(words, self.most_words):
+        for place in _places(words, self._most_words(allowed)):
             here = [
                 self._hit(place, number, far, timings[number])
                 for number, far in self._near(place, allowed, farthest).items()
@@ -251,7 +250,15 @@ class TermIndex:
 
     def reachable(self, window: Span) -> int:
         """Return how many terms may be said in the time of a window."""
-        return sum(_timing(term, window) >= 0 for term in self.terms)
+        return sum(timing_of(term, window) >= 0 for term in self.terms)
+
+    def _most_words(self, allowed: Sequence[bool]) -> int:
+        """Return how long a span may be: terms of other times must change nothing here."""
+        if self.most_words == MOST_WORDS:
+            return MOST_WORDS
+        here = (term for term, may in zip(self.terms, allowed, strict=True) if may)
+        longest = max((len(text.split()) for term in here for text in _texts(term)), default=0)
+        return max(MOST_WORDS, min(longest, MOST_WORDS_EVER))
 
     def _near(self, place: _Place, allowed: Sequence[bool], farthest: float) -> dict[int, float]:
         """Return the terms that sound like `place` and how far they are, in file order."""
@@ -350,16 +357,6 @@ def _texts(term: Term) -> Iterator[str]:
         yield text
         if bare(text) != fold(text):
             yield POSSESSIVE.sub("", text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
-
-
-def _timing(term: Term, window: Span) -> int:
-    """Return as `Hit.timing`, or -1 for a term of another time."""
-    if not term.ranges:
-        return 0
-    reach = Span(start=max(0, window.start - NEARBY), end=window.end + NEARBY)
-    if any(window.overlap(part) for part in term.ranges):
-        return 2
-    return 1 if any(reach.overlap(part) for part in term.ranges) else -1
 
 
 def _places(words: Sequence[HeardWord], most: int) -> Iterator[_Place]:

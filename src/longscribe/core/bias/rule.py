@@ -123,13 +123,8 @@ def term_class(term: Term, commonness: float) -> TermClass:
     return TermClass.SHORT if len(term.text) <= SHORT_LETTERS else TermClass.PLAIN
 
 
-def probability(evidence: Evidence, *, alias: bool) -> float:
-    """Return the probability that the term was said.
-
-    Args:
-        evidence: all of it but `probability` and `threshold`.
-        alias: whether what was heard is one of the term's aliases.
-    """
+def probability(evidence: Evidence) -> float:
+    """Return the probability that the term was said, by all else that the evidence holds."""
     weights = WITHOUT_ACOUSTICS if evidence.acoustic is None else WITH_ACOUSTICS
     low, high = ACOUSTIC_RANGE
     total = (
@@ -143,6 +138,6 @@ def probability(evidence: Evidence, *, alias: bool) -> float:
         + weights.second_pass * evidence.second_pass
         + weights.recurrence * evidence.recurrence
         + weights.covered * (evidence.timing == 2)
-        + weights.alias * alias
+        + weights.alias * evidence.alias
     )
     return 1 / (1 + math.exp(-total))
