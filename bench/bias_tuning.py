@@ -21,7 +21,7 @@ import random
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +222,7 @@ def show(examples: list[Example], *, acoustics: bool) -> None:
         kept = [i for i in without_overlap(examples, p) if examples[i].condition == condition]
         print(f"  {condition}: recurring, threshold, farthest, accepted, right, worse, plain")
         for recurring, farthest, threshold in itertools.product(
-            (True, False), (rule.SAME_SOUND, 1.0), THRESHOLDS
+            (True, False), (0.0, rule.SAME_SOUND, 1.0), THRESHOLDS
         ):
             taken = [
                 i
@@ -248,9 +248,9 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="where the examples go, as JSON lines")
     given = parser.parse_args()
     # Everything is heard again and scored, and nothing is written.
-    always = dict.fromkeys(rule.TermClass, -1.0)
-    rule.SHORT_LIST = replace(rule.SHORT_LIST, recurring=always, alone=always)
-    rule.LONG_LIST = replace(rule.LONG_LIST, recurring=always, alone=always)
+    for name, farthest in (("SHORT_LIST", 1.0), ("LONG_LIST", rule.SAME_SOUND)):
+        always = rule.Limit(farthest=farthest, risky=-1.0, others=-1.0)
+        setattr(rule, name, rule.Limits(recurring=always, alone=always))
     vars(verifying)["patched"] = lambda result, *_: result
     faster_whisper.ENCODINGS_KEPT = 100  # a whole recording: the glossaries share its encodings
     examples: list[Example] = []

@@ -55,7 +55,7 @@ def test_an_alias_raises_it():
 
 
 def test_a_name_that_sounds_the_same_passes_and_an_everyday_word_does_not():
-    assert probability(SURE) > LONG_LIST.threshold(TermClass.PLAIN, 0)
+    assert probability(SURE) > LONG_LIST.of(0).least(TermClass.PLAIN)
     everyday = replace(
         SURE, sound=0.2, acoustic=-30.0, confidence=0.99, commonness=0.7, second_pass=False
     )
@@ -64,8 +64,8 @@ def test_a_name_that_sounds_the_same_passes_and_an_everyday_word_does_not():
 
 def test_without_acoustics_the_rest_decides():
     without = replace(SURE, acoustic=None)
-    assert probability(without) > LONG_LIST.threshold(TermClass.PLAIN, 0)
-    assert probability(replace(without, commonness=0.7)) < LONG_LIST.threshold(TermClass.PLAIN, 0)
+    assert probability(without) > LONG_LIST.of(0).least(TermClass.PLAIN)
+    assert probability(replace(without, commonness=0.7)) < LONG_LIST.of(0).least(TermClass.PLAIN)
 
 
 def test_beyond_its_range_the_acoustics_say_no_more():
@@ -92,21 +92,23 @@ def test_a_long_list_demands_more():
     assert LONG_LIST.farthest == SAME_SOUND < SHORT_LIST.farthest
     for kind in TermClass:
         for recurrence in (0, 1):
-            assert LONG_LIST.threshold(kind, recurrence) > SHORT_LIST.threshold(kind, recurrence)
+            long, short = LONG_LIST.of(recurrence), SHORT_LIST.of(recurrence)
+            assert long.least(kind) > short.least(kind)
 
 
 def test_what_is_easily_written_by_mistake_needs_more_in_any_list():
     for each in (SHORT_LIST, LONG_LIST):
         for kind in (TermClass.SHORT, TermClass.COMMON):
             for recurrence in (0, 1):
-                plain = each.threshold(TermClass.PLAIN, recurrence)
-                assert each.threshold(kind, recurrence) > plain
+                limit = each.of(recurrence)
+                assert limit.least(kind) > limit.least(TermClass.PLAIN)
 
 
 @pytest.mark.parametrize("recurrence", [-2, -1, 0])
 def test_in_a_long_list_a_single_mention_needs_more(recurrence):
     for kind in TermClass:
-        assert LONG_LIST.threshold(kind, recurrence) > LONG_LIST.threshold(kind, 1)
+        assert LONG_LIST.of(recurrence).least(kind) > LONG_LIST.of(1).least(kind)
+    assert LONG_LIST.of(recurrence).farthest == 0 < LONG_LIST.of(1).farthest
 
 
 @pytest.mark.parametrize(

@@ -229,9 +229,8 @@ class Verifier:
         """Tell whether any hit would pass if all that is still to be heard spoke for it."""
         unsettled = [hit for hit in place.hits if not hit.already_right]
         at_best = [_at_best(hit) for hit in unsettled]
-        bounds = [self._before_audio(one, place, at_best) for one in at_best]
         return any(hit.exact_alias for hit in unsettled) or any(
-            bound.probability >= bound.threshold for bound in bounds
+            self._weighed(one, place, at_best).passes for one in at_best
         )
 
     def _settle(
@@ -277,16 +276,7 @@ class Verifier:
             if _middle(one.first, one.stop - 1, heard) in _range(result.window.owns)
             and _stands(one, asked=second is not None)
         ]
-        weighed = _likeliest(
-            [
-                Weighed(
-                    candidate=one,
-                    evidence=self._before_audio(one, place, open_to),
-                    fits=one.sound <= place.limits.farthest,
-                )
-                for one in owned
-            ]
-        )
+        weighed = _likeliest([self._weighed(one, place, open_to) for one in owned])
         if not self._scores_texts:
             return weighed
         # What would not pass whatever the audio says need not be scored.
@@ -331,6 +321,12 @@ class Verifier:
         scores = dict(zip(texts, self._recognizer.score(member, texts, settings), strict=True))
         return [round(scores[changed] - scores[as_heard], 3) for changed, as_heard in pairs]
 
+    def _weighed(self, one: Candidate, place: _Found, others: Sequence[Candidate]) -> Weighed:
+        """Return a candidate as it would be weighed if the audio spoke for it."""
+        evidence = self._before_audio(one, place, others)
+        farthest = place.limits.of(evidence.recurrence).farthest
+        return Weighed(candidate=one, evidence=evidence, fits=one.sound <= farthest)
+
     def _before_audio(self, one: Candidate, place: _Found, others: Sequence[Candidate]) -> Evidence:
         """Return the evidence without that of the audio, and the highest probability it allows."""
         words = place.words[one.first : one.stop]
@@ -348,7 +344,7 @@ class Verifier:
             timing=one.timing,
             alias=self._is_alias(one, place),
             probability=0.0,
-            threshold=place.limits.threshold(self._class(one), elsewhere),
+            threshold=place.limits.of(elsewhere).least(self._class(one)),
         )
         likely = round(probability(evidence), 4)
         return replace(evidence, acoustic=None, probability=likely)

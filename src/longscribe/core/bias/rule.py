@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -75,36 +74,51 @@ def plausible(sound: float, commonness: float, confidence: float) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class Limit:
     """What a proposal must reach."""
 
     farthest: float
     """Distance in sound beyond which nothing is accepted."""
-    recurring: Mapping[TermClass, float]
-    """Least probability of a term that leads in other places of the chunk as well."""
-    alone: Mapping[TermClass, float]
-    """The same of a term that does not. In an hour of speech that has none of the terms, something
-    always sounds like one of a long list, but seldom twice."""
+    risky: float
+    """Least probability of a short or common term."""
+    others: float
+    """The same of the others."""
 
-    def threshold(self, kind: TermClass, recurrence: int) -> float:
-        """Return the least probability of a term of this class (`Evidence.recurrence`)."""
-        return (self.recurring if recurrence > 0 else self.alone)[kind]
+    def least(self, kind: TermClass) -> float:
+        """Return the least probability of a term of this class."""
+        return self.risky if kind in (TermClass.SHORT, TermClass.COMMON) else self.others
 
 
-def _limits(farthest: float, recurring: tuple[float, float], alone: tuple[float, float]) -> Limits:
-    """Return limits from pairs: for short and common terms, and for the others."""
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What proposals must reach where a certain number of terms may be said."""
 
-    def by_class(pair: tuple[float, float]) -> dict[TermClass, float]:
-        risky = (TermClass.SHORT, TermClass.COMMON)
-        return {kind: pair[0] if kind in risky else pair[1] for kind in TermClass}
+    recurring: Limit
+    """For a term that leads in other places of the chunk as well."""
+    alone: Limit
+    """For one that does not. In an hour of speech that has none of the terms, something always
+    sounds nearly like one of a long list, but seldom twice."""
 
-    return Limits(farthest=farthest, recurring=by_class(recurring), alone=by_class(alone))
+    def of(self, recurrence: int) -> Limit:
+        """Return what a term of this recurrence (`Evidence.recurrence`) must reach."""
+        return self.recurring if recurrence > 0 else self.alone
+
+    @property
+    def farthest(self) -> float:
+        """Distance in sound beyond which nothing at all is accepted."""
+        return max(self.recurring.farthest, self.alone.farthest)
 
 
 # Chosen on the tuning sets, each recording judged by a rule fitted to the others. For long lists:
-# so that one in two hundred accepted terms is wrong and none stands in speech without terms.
-SHORT_LIST = _limits(farthest=1.0, recurring=(0.7, 0.6), alone=(0.7, 0.6))
-LONG_LIST = _limits(farthest=SAME_SOUND, recurring=(0.9, 0.85), alone=(0.987, 0.985))
+# so that one in a hundred accepted terms is wrong and none stands in speech without terms.
+SHORT_LIST = Limits(
+    recurring=Limit(farthest=1.0, risky=0.7, others=0.6),
+    alone=Limit(farthest=1.0, risky=0.7, others=0.6),
+)
+LONG_LIST = Limits(
+    recurring=Limit(farthest=SAME_SOUND, risky=0.85, others=0.8),
+    alone=Limit(farthest=0.0, risky=0.96, others=0.95),
+)
 SHORT_LIST_TERMS = 100
 """In a longer list other terms sound nearly the same as any that was said."""
 
