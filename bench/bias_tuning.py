@@ -45,7 +45,7 @@ from longscribe.worker import verifying  # noqa: E402
 CONDITIONS = ((0, "none"), (500, "none"), (500, "oracle"))
 FEATURES = (
     "bias", "sound", "near_sound", "acoustic", "margin", "confidence", "commonness", "second_pass",
-    "recurrence",
+    "recurrence", "small",
 )  # fmt: skip
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.985, 0.99)
 EDGE = 0.3
@@ -166,10 +166,11 @@ def features(example: Example, *, acoustics: bool) -> list[float]:
         e.commonness,
         float(e.second_pass),
         float(e.recurrence),
+        float(e.small),
     ]
 
 
-SCALE = np.array([1, 10, 10, 0.1, 10, 1, 1, 1, 1])
+SCALE = np.array([1, 10, 10, 0.1, 10, 1, 1, 1, 1, 1])
 """Brings the features to like sizes, so that the ridge weighs on all of them alike."""
 
 

@@ -200,6 +200,8 @@ class Evidence:
     """2: the term's time range covers the place, 1: is near, 0: the term has no range."""
     alias: bool
     """Whether what was heard is, but for case, one of the term's aliases."""
+    small: bool
+    """Whether the term has a capital and what was heard has none, in a text that has some."""
     probability: float
     """That the term was said, by the calibrated rule (`core/bias/rule.py`)."""
     threshold: float

@@ -279,6 +279,7 @@ def test_json_says_what_was_weighed_and_what_came_of_it() -> None:
             "recurrence": 0,
             "timing": 0,
             "alias": False,
+            "small": False,
             "probability": 0.9123,
             "threshold": 0.5,
         },

@@ -20,7 +20,7 @@ from longscribe.types import Evidence, Term
 
 SURE = Evidence(
     sound=0.0, acoustic=-5.0, margin=-1.0, confidence=0.7, commonness=0.0, second_pass=True,
-    recurrence=0, timing=0, alias=False, probability=0.0, threshold=0.0,
+    recurrence=0, timing=0, alias=False, small=False, probability=0.0, threshold=0.0,
 )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def test_classes(text, commonness, kind):
 def test_a_long_list_demands_more():
     assert limits(100) is SHORT_LIST
     assert limits(101) is LONG_LIST
-    assert LONG_LIST.farthest == SAME_SOUND < SHORT_LIST.farthest
+    assert LONG_LIST.recurring.farthest == SAME_SOUND < SHORT_LIST.recurring.farthest
     for kind in TermClass:
         for recurrence in (0, 1):
             long, short = LONG_LIST.of(recurrence), SHORT_LIST.of(recurrence)

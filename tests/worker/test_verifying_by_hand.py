@@ -211,3 +211,47 @@ def test_a_plural_stays_a_plural() -> None:
     assert written(text, "Brannock", again="we met the Brannocks there") == (
         "we met the Brannocks there"
     )
+
+
+# --- long lists -----------------------------------------------------------------------
+
+OTHERS = tuple(
+    f"{begin}{middle}{end} Quux"
+    for begin in "BDFGKLMNPRSTVZ"
+    for middle in "iu"
+    for end in ("zz", "shsh", "ff", "ll")
+)
+"""Over a hundred terms that sound like nothing that is heard."""
+
+
+def test_a_rival_too_far_to_be_written_counts_against_what_may_be() -> None:
+    result = verify("then Corbannoc came", "Corbenock", "Corbanneck", *OTHERS)
+    near, far = sorted(result.proposals, key=lambda p: p.evidence.sound)
+    assert (near.term, far.term) == ("Corbenock", "Corbanneck")
+    assert near.evidence.margin == pytest.approx(near.evidence.sound - far.evidence.sound)
+    assert not far.accepted
+    assert far.reason == "too far in sound for so long a glossary"
+
+
+def test_in_a_long_list_a_name_said_once_must_sound_the_same() -> None:
+    terms = ("Corbenock", "Garanjafort", *OTHERS)
+    once = "then Corbannoc came"
+    assert written(once, *terms, again="then Corbenock came") == once
+    same = verify("then Corbennoc came", *terms, again="then Corbenock came")
+    assert same.proposals[0].evidence.sound == 0
+    assert same.proposals[0].accepted
+
+
+# --- capitals of what was heard -------------------------------------------------------
+
+
+def small(text: str, term: str) -> bool:
+    (proposal,) = verify(text, term).proposals
+    return proposal.evidence.small
+
+
+def test_a_name_heard_in_small_letters_is_noted_where_there_are_others() -> None:
+    assert small("Then the harwik came", "Harwick")
+    assert not small("Then the Harwik came", "Harwick")
+    assert not small("then the harwik came", "Harwick")  # a recognizer that writes no capitals
+    assert not small("Then the mitokondria came", "mitochondria")

@@ -150,7 +150,7 @@ class Verifier:
         hits = [
             [
                 hit
-                for hit in self._index.find(each, span, limit.farthest)
+                for hit in self._index.find(each, span, limit.reach)
                 if self._is_worth(hit, each, limit)
             ]
             for each, span, limit in zip(words, spans, reached, strict=True)
@@ -192,12 +192,12 @@ class Verifier:
         return [words[start:stop] for start, stop in pairwise(stops)]
 
     def _is_worth(self, hit: Hit, words: Sequence[HeardWord], limit: Limits) -> bool:
-        """Tell whether a hit may be written and is worth a second pass."""
+        """Tell whether a hit may be written, or is a rival of one, and is worth a second pass."""
         if compared(hit.term.text) in self._never:
             return False
         if hit.already_right or hit.exact_alias:
             return True
-        if hit.sound_distance > limit.farthest:
+        if hit.sound_distance > limit.reach:
             return False
         heard = words[hit.first : hit.last + 1]
         return plausible(
@@ -343,6 +343,7 @@ class Verifier:
             recurrence=elsewhere,
             timing=one.timing,
             alias=self._is_alias(one, place),
+            small=_is_small(one, place.heard),
             probability=0.0,
             threshold=place.limits.of(elsewhere).least(self._class(one)),
         )
@@ -384,6 +385,16 @@ def _likeliest(weighed: Sequence[Weighed]) -> list[Weighed]:
     rest.sort(key=lambda n: (-weighed[n].evidence.probability, weighed[n].evidence.sound, n))
     left_out = set(rest[CONTESTED:])
     return [one for n, one in enumerate(weighed) if n not in left_out]
+
+
+def _is_small(one: Candidate, heard: Heard) -> bool:
+    """Tell whether a term with a capital would stand for words without any.
+
+    Names are heard with capitals by a recognizer that writes any; some write none.
+    """
+    if one.term.text.islower() or not heard.text(one.first, one.stop).islower():
+        return False
+    return any(not phrase.islower() for phrase in heard.phrases if phrase.strip())
 
 
 def _at_best(hit: Hit) -> Candidate:

@@ -136,6 +136,7 @@ def _evidence(evidence: Evidence) -> _Record:
         "recurrence": evidence.recurrence,
         "timing": evidence.timing,
         "alias": evidence.alias,
+        "small": evidence.small,
         "probability": _number(evidence.probability),
         "threshold": _number(evidence.threshold),
     }

@@ -38,6 +38,8 @@ class Weights:
     covered: float
     """When a time range of the term covers the place."""
     alias: float
+    small: float
+    """When a term with a capital would stand for words without any."""
 
 
 # Fitted by bench/bias_tuning.py on two tuning sets (2,750 proposals), but for `covered` and
@@ -45,10 +47,12 @@ class Weights:
 WITH_ACOUSTICS = Weights(
     bias=4.2, sound=-11.5, near_sound=-19.0, acoustic=0.0404, margin=-32.8, confidence=-4.71,
     commonness=-8.31, second_pass=2.28, recurrence=0.869, covered=0.15, alias=1.0,
+    small=0.0,
 )  # fmt: skip
 WITHOUT_ACOUSTICS = Weights(
     bias=4.07, sound=-11.4, near_sound=-24.2, acoustic=0.0, margin=-30.3, confidence=-5.25,
     commonness=-8.71, second_pass=2.51, recurrence=0.915, covered=0.15, alias=1.0,
+    small=0.0,
 )  # fmt: skip
 
 SHORT_LETTERS = 4
@@ -104,9 +108,12 @@ class Limits:
         return self.recurring if recurrence > 0 else self.alone
 
     @property
-    def farthest(self) -> float:
-        """Distance in sound beyond which nothing at all is accepted."""
-        return max(self.recurring.farthest, self.alone.farthest)
+    def reach(self) -> float:
+        """Distance in sound up to which terms are looked for.
+
+        Those a little beyond what can be accepted are rivals of what can (`Evidence.margin`).
+        """
+        return max(self.recurring.farthest, self.alone.farthest) + MOST_MARGIN
 
 
 # Chosen on the tuning sets, each recording judged by a rule fitted to the others. For long lists:
@@ -153,5 +160,6 @@ def probability(evidence: Evidence) -> float:
         + weights.recurrence * evidence.recurrence
         + weights.covered * (evidence.timing == 2)
         + weights.alias * evidence.alias
+        + weights.small * evidence.small
     )
     return 1 / (1 + math.exp(-total))
