@@ -240,12 +240,15 @@ class FasterWhisperRecognizer:
         tokens = [tokenizer.encode(text) for text in texts]
         # On a CPU several are slower than one by one, as they are for the encoder.
         together = 1 if self.device == "cpu" else SCORED_TOGETHER
+        encoded: dict[int, Any] = {}  # the window once for each text: how many texts → output
         scores: list[float] = []
         for first in range(0, len(tokens), together):
             batch = tokens[first : first + together]
-            encoded = self._encode([window.pcm] * len(batch))
+            size = len(batch)
+            if size not in encoded:
+                encoded[size] = self._encode([window.pcm] * size)
             # Only the probabilities are wanted: over two frames the alignment itself is cheap.
-            found = self._engine.align(encoded, tokenizer.sot_sequence, batch, [2] * len(batch))
+            found = self._engine.align(encoded[size], tokenizer.sot_sequence, batch, [2] * size)
             scores += [sum(map(_safe_log, one.text_token_probs)) for one in found]
         return tuple(scores)
 
