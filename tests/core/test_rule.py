@@ -39,6 +39,7 @@ def probability(evidence: Evidence, *, alias: bool = False) -> float:
         {"commonness": 0.4},
         {"second_pass": False},
         {"recurrence": -1},
+        {"small": True},
     ],
 )
 def test_what_speaks_against_a_term_lowers_its_probability(worse):

@@ -42,17 +42,15 @@ class Weights:
     """When a term with a capital would stand for words without any."""
 
 
-# Fitted by bench/bias_tuning.py on two tuning sets (2,750 proposals), but for `covered` and
+# Fitted by bench/bias_tuning.py on two tuning sets (3,128 proposals), but for `covered` and
 # `alias`, of which they hold too few: those are set by hand.
 WITH_ACOUSTICS = Weights(
-    bias=4.2, sound=-11.5, near_sound=-19.0, acoustic=0.0404, margin=-32.8, confidence=-4.71,
-    commonness=-8.31, second_pass=2.28, recurrence=0.869, covered=0.15, alias=1.0,
-    small=0.0,
+    bias=4.03, sound=-11.4, near_sound=-23.8, acoustic=0.0184, margin=-31.8, confidence=-4.63,
+    commonness=-5.72, second_pass=2.47, recurrence=0.889, covered=0.15, alias=1.0, small=-2.68,
 )  # fmt: skip
 WITHOUT_ACOUSTICS = Weights(
-    bias=4.07, sound=-11.4, near_sound=-24.2, acoustic=0.0, margin=-30.3, confidence=-5.25,
-    commonness=-8.71, second_pass=2.51, recurrence=0.915, covered=0.15, alias=1.0,
-    small=0.0,
+    bias=3.95, sound=-11.6, near_sound=-22.9, acoustic=0.0, margin=-31.1, confidence=-4.88,
+    commonness=-5.9, second_pass=2.53, recurrence=0.902, covered=0.15, alias=1.0, small=-2.78,
 )  # fmt: skip
 
 SHORT_LETTERS = 4
@@ -120,11 +118,11 @@ class Limits:
 # so that one in a hundred accepted terms is wrong and none stands in speech without terms.
 SHORT_LIST = Limits(
     recurring=Limit(farthest=1.0, risky=0.7, others=0.6),
-    alone=Limit(farthest=1.0, risky=0.7, others=0.6),
+    alone=Limit(farthest=1.0, risky=0.8, others=0.75),
 )
 LONG_LIST = Limits(
-    recurring=Limit(farthest=SAME_SOUND, risky=0.85, others=0.8),
-    alone=Limit(farthest=0.0, risky=0.96, others=0.95),
+    recurring=Limit(farthest=SAME_SOUND, risky=0.92, others=0.9),
+    alone=Limit(farthest=0.0, risky=0.975, others=0.97),
 )
 SHORT_LIST_TERMS = 100
 """In a longer list other terms sound nearly the same as any that was said."""
