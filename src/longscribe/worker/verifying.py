@@ -36,7 +36,6 @@ from longscribe.core.bias.retrieval import (
 from longscribe.core.bias.rule import (
     ACOUSTIC_RANGE,
     LONG_LIST,
-    SAME_SOUND,
     Limits,
     TermClass,
     limits,
@@ -374,9 +373,9 @@ def _stands(one: Candidate, *, asked: bool) -> bool:
     """Tell whether a candidate is to be weighed.
 
     A second pass that was prompted with a term and did not write it speaks against it, unless
-    the two sound the same.
+    the two sound exactly the same.
     """
-    return one.second_pass or one.by_rule_of_user or not asked or one.sound <= SAME_SOUND
+    return one.second_pass or one.by_rule_of_user or not asked or one.sound == 0
 
 
 def _likeliest(weighed: Sequence[Weighed]) -> list[Weighed]:
