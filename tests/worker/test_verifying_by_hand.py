@@ -242,6 +242,14 @@ def test_in_a_long_list_a_name_said_once_must_sound_the_same() -> None:
     assert same.proposals[0].accepted
 
 
+def test_what_the_second_pass_was_told_of_and_did_not_write_must_sound_the_same() -> None:
+    text = "then Corbannoc came"
+    assert not verify(text, "Corbenock", again=text).proposals
+    assert verify(text, "Corbenock", again="then Corbenock came").proposals
+    assert verify(text, "Corbenock").proposals  # it could not be told
+    assert verify(text, "Corbannock", again=text).proposals  # the same sound
+
+
 # --- capitals of what was heard -------------------------------------------------------
 
 
