@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from longscribe.core.bias.retrieval import Hit
+from longscribe.core.bias.retrieval import Hit, overlap
 from longscribe.core.bias.rule import SAME_SOUND
 
 MOST_RECURRENCE = 2
@@ -75,6 +75,6 @@ def _leads(hit: Hit, hits: Sequence[Hit]) -> bool:
     rivals = (
         other.sound_distance
         for other in hits
-        if other.term != hit.term and other.first <= hit.last and hit.first <= other.last
+        if other.term != hit.term and overlap(hit, other)
     )
     return hit.sound_distance <= SAME_SOUND and hit.sound_distance < min(rivals, default=1.0)

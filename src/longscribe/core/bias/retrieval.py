@@ -406,16 +406,17 @@ def _resolved(hits: Sequence[Hit]) -> list[Hit]:
             return True
         if hit.always_wrong:  # but not as a part of something that is right
             return not any(it.first <= hit.first and hit.last <= it.last for it in right)
-        rivals = [other for other in of_term[hit.term.text] if _overlap(hit, other)]
+        rivals = [other for other in of_term[hit.term.text] if overlap(hit, other)]
         if any(other.already_right for other in rivals):
             return False
         # `Geoffrey` is right, but that speaks for `Geoffrey Chaucer`, not against it.
-        if any(_overlap(hit, it) and fold(it.term.text) not in fold(hit.term.text) for it in right):
+        if any(overlap(hit, it) and fold(it.term.text) not in fold(hit.term.text) for it in right):
             return False
         return hit.sound_distance <= min(it.sound_distance for it in rivals) + NEAR_TIE
 
     return [hit for hit in hits if stands(hit)]
 
 
-def _overlap(one: Hit, other: Hit) -> bool:
+def overlap(one: Hit, other: Hit) -> bool:
+    """Tell whether two hits of one window share a word."""
     return one.first <= other.last and other.first <= one.last
