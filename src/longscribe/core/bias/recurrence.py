@@ -73,8 +73,6 @@ class Recurrence:
 def _leads(hit: Hit, hits: Sequence[Hit]) -> bool:
     """Tell whether a hit sounds the same as what was heard, and nearer than every other term."""
     rivals = (
-        other.sound_distance
-        for other in hits
-        if other.term != hit.term and overlap(hit, other)
+        other.sound_distance for other in hits if other.term != hit.term and overlap(hit, other)
     )
     return hit.sound_distance <= SAME_SOUND and hit.sound_distance < min(rivals, default=1.0)
