@@ -1,8 +1,10 @@
 """Fit the rule that accepts proposals, on the tuning set of bench/bias.py.
 
-    python bench/bias.py --make tuning --out DIR
+    python bench/bias.py --make tuning --out DIR1
     python bench/bias.py --make tuning --seed "tuning 2" --out DIR2
-    python bench/bias_tuning.py DIR DIR2
+    python bench/bias.py --make tuning --seed "tuning 3" --recordings 6 --out DIR3
+    (likewise 4, 5 and 6)
+    python bench/bias_tuning.py DIR1 DIR2 DIR3 DIR4 DIR5 DIR6
 
 Decodes every recording with several glossaries in verify mode, accepting nothing, and labels each
 proposal: right if putting the term there lowers the word errors of its line. Then it fits the
@@ -17,11 +19,12 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import random
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +47,11 @@ from longscribe.worker import verifying  # noqa: E402
 
 CONDITIONS = ((0, "none"), (500, "none"), (500, "oracle"))
 FEATURES = (
-    "bias", "sound", "near_sound", "acoustic", "margin", "confidence", "commonness", "second_pass",
-    "recurrence", "small",
+    "bias", "sound", "exact_sound", "acoustic", "margin", "confidence", "commonness", "second_pass",
+    "recurrence", "small", "letters", "phrase",
 )  # fmt: skip
-THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.985, 0.99)
+FARTHEST = (0.06, 0.09, 0.12, 1.0)
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.96, 0.97, 0.975, 0.98, 0.985, 0.99)
 EDGE = 0.3
 """Seconds around a line whose words are taken for its own."""
 
@@ -159,7 +163,7 @@ def features(example: Example, *, acoustics: bool) -> list[float]:
     return [
         1.0,
         e.sound,
-        min(e.sound, rule.SAME_SOUND),
+        float(e.sound == 0),
         min(max(e.acoustic or 0.0, low), high) if acoustics else 0.0,
         min(max(e.margin, -rule.MOST_MARGIN), rule.MOST_MARGIN),
         e.confidence,
@@ -167,10 +171,12 @@ def features(example: Example, *, acoustics: bool) -> list[float]:
         float(e.second_pass),
         float(e.recurrence),
         float(e.small),
+        math.log(min(max(e.letters, 1), rule.MOST_LETTERS)),
+        float(e.words > 1),
     ]
 
 
-SCALE = np.array([1, 10, 10, 0.1, 10, 1, 1, 1, 1, 1])
+SCALE = np.array([1, 10, 1, 0.1, 10, 1, 1, 1, 1, 1, 1, 1])
 """Brings the features to like sizes, so that the ridge weighs on all of them alike."""
 
 
@@ -221,21 +227,17 @@ def show(examples: list[Example], *, acoustics: bool) -> None:
     p = judged_by_others(examples, x, y)
     for condition in dict.fromkeys(each.condition for each in examples):
         kept = [i for i in without_overlap(examples, p) if examples[i].condition == condition]
-        print(f"  {condition}: recurring, threshold, farthest, accepted, right, worse, plain")
-        for recurring, farthest, threshold in itertools.product(
-            (True, False), (0.0, rule.SAME_SOUND, 1.0), THRESHOLDS
-        ):
+        print(f"  {condition}: threshold, farthest, accepted, right, worse, plain")
+        for farthest, threshold in itertools.product(FARTHEST, THRESHOLDS):
             taken = [
                 i
                 for i in kept
-                if p[i] >= threshold
-                and examples[i].proposal.evidence.sound <= farthest
-                and (examples[i].proposal.evidence.recurrence > 0) == recurring
+                if p[i] >= threshold and examples[i].proposal.evidence.sound <= farthest
             ]
             worse = sum(examples[i].worse for i in taken)
             plain = sum(examples[i].stratum == PLAIN and not y[i] for i in taken)
             print(
-                f"    {'yes' if recurring else 'no':3s} {threshold:.3f} {farthest:5.2f}"
+                f"    {threshold:.3f} {farthest:5.2f}"
                 f" {len(taken):5d} {y[taken].sum():5.0f} {worse:4d} {plain:4d}"
             )
 
@@ -249,9 +251,8 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="where the examples go, as JSON lines")
     given = parser.parse_args()
     # Everything is heard again and scored, and nothing is written.
-    for name, farthest in (("SHORT_LIST", 1.0), ("LONG_LIST", rule.SAME_SOUND)):
-        always = rule.Limit(farthest=farthest, risky=-1.0, others=-1.0)
-        setattr(rule, name, rule.Limits(recurring=always, alone=always))
+    for name in ("SHORT_LIST", "LONG_LIST"):
+        setattr(rule, name, replace(getattr(rule, name), risky=-1.0, others=-1.0))
     vars(verifying)["patched"] = lambda result, *_: result
     faster_whisper.ENCODINGS_KEPT = 100  # a whole recording: the glossaries share its encodings
     examples: list[Example] = []

@@ -113,7 +113,7 @@ def spoken(start: float, text: str, *, pace: float = 0.3, separator: str | None 
 def proposed(start: float, end: float, term: str, heard: str, *, accepted: bool) -> Proposal:
     evidence = Evidence(
         sound=0.0412, acoustic=-1.5, margin=-0.1, confidence=0.4, commonness=0.1, second_pass=True, recurrence=0,
-        timing=0, alias=False, small=False,
+        timing=0, alias=False, small=False, letters=8, words=1,
         probability=0.91234, threshold=0.5,
     )  # fmt: skip
     return Proposal(

@@ -202,6 +202,10 @@ class Evidence:
     """Whether what was heard is, but for case, one of the term's aliases."""
     small: bool
     """Whether the term has a capital and what was heard has none, in a text that has some."""
+    letters: int
+    """Of the term: the shorter, the more sounds like it."""
+    words: int
+    """Of the term."""
     probability: float
     """That the term was said, by the calibrated rule (`core/bias/rule.py`)."""
     threshold: float

@@ -280,6 +280,8 @@ def test_json_says_what_was_weighed_and_what_came_of_it() -> None:
             "timing": 0,
             "alias": False,
             "small": False,
+            "letters": 8,
+            "words": 1,
             "probability": 0.9123,
             "threshold": 0.5,
         },

@@ -54,7 +54,7 @@ def phrase(text: str, at: int = 0, *, words: bool = True) -> Segment:
 def proposal(term: str, heard: str, start: int, *, accepted: bool, sure: float = 0.9) -> Proposal:
     evidence = Evidence(
         sound=0.1, acoustic=1.5, margin=-0.1, confidence=0.4, commonness=0.1, second_pass=True, recurrence=0,
-        timing=0, alias=False, small=False,
+        timing=0, alias=False, small=False, letters=8, words=1,
         probability=sure, threshold=0.5,
     )  # fmt: skip
     return Proposal(

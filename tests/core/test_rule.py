@@ -9,10 +9,10 @@ import pytest
 from longscribe.core.bias import rule
 from longscribe.core.bias.rule import (
     LONG_LIST,
-    SAME_SOUND,
+    NO_COMMON_WORDS,
     SHORT_LIST,
     TermClass,
-    limits,
+    limit,
     plausible,
     term_class,
 )
@@ -20,7 +20,7 @@ from longscribe.types import Evidence, Term
 
 SURE = Evidence(
     sound=0.0, acoustic=-5.0, margin=-1.0, confidence=0.7, commonness=0.0, second_pass=True,
-    recurrence=0, timing=0, alias=False, small=False, probability=0.0, threshold=0.0,
+    recurrence=0, timing=0, alias=False, small=False, letters=8, words=1, probability=0.0, threshold=0.0,
 )  # fmt: skip
 
 
@@ -40,13 +40,16 @@ def probability(evidence: Evidence, *, alias: bool = False) -> float:
         {"second_pass": False},
         {"recurrence": -1},
         {"small": True},
+        {"letters": 4},
     ],
 )
 def test_what_speaks_against_a_term_lowers_its_probability(worse):
     assert probability(replace(SURE, **worse)) < probability(SURE)
 
 
-@pytest.mark.parametrize("better", [{"timing": 2}, {"acoustic": 3.0}, {"recurrence": 2}])
+@pytest.mark.parametrize(
+    "better", [{"timing": 2}, {"acoustic": 3.0}, {"recurrence": 2}, {"letters": 12}, {"words": 2}]
+)
 def test_what_speaks_for_a_term_raises_its_probability(better):
     assert probability(replace(SURE, **better)) > probability(SURE)
 
@@ -56,7 +59,7 @@ def test_an_alias_raises_it():
 
 
 def test_a_name_that_sounds_the_same_passes_and_an_everyday_word_does_not():
-    assert probability(SURE) > LONG_LIST.of(0).least(TermClass.PLAIN)
+    assert probability(SURE) > LONG_LIST.least(TermClass.PLAIN)
     everyday = replace(
         SURE, sound=0.2, acoustic=-30.0, confidence=0.99, commonness=0.7, second_pass=False
     )
@@ -65,8 +68,8 @@ def test_a_name_that_sounds_the_same_passes_and_an_everyday_word_does_not():
 
 def test_without_acoustics_the_rest_decides():
     without = replace(SURE, acoustic=None)
-    assert probability(without) > LONG_LIST.of(0).least(TermClass.PLAIN)
-    assert probability(replace(without, commonness=0.7)) < LONG_LIST.of(0).least(TermClass.PLAIN)
+    assert probability(without) > LONG_LIST.least(TermClass.PLAIN)
+    assert probability(replace(without, commonness=0.7)) < LONG_LIST.least(TermClass.PLAIN)
 
 
 def test_beyond_its_range_the_acoustics_say_no_more():
@@ -88,28 +91,31 @@ def test_classes(text, commonness, kind):
 
 
 def test_a_long_list_demands_more():
-    assert limits(100) is SHORT_LIST
-    assert limits(101) is LONG_LIST
-    assert LONG_LIST.recurring.farthest == SAME_SOUND < SHORT_LIST.recurring.farthest
+    assert limit(100) is SHORT_LIST
+    assert limit(101) is LONG_LIST
+    assert LONG_LIST.farthest < SHORT_LIST.farthest
     for kind in TermClass:
-        for recurrence in (0, 1):
-            long, short = LONG_LIST.of(recurrence), SHORT_LIST.of(recurrence)
-            assert long.least(kind) > short.least(kind)
+        assert LONG_LIST.least(kind) > SHORT_LIST.least(kind)
+
+
+def test_where_no_word_is_known_to_be_common_more_is_demanded_still():
+    assert NO_COMMON_WORDS.farthest < LONG_LIST.farthest
+    for kind in TermClass:
+        assert NO_COMMON_WORDS.least(kind) >= LONG_LIST.least(kind)
 
 
 def test_what_is_easily_written_by_mistake_needs_more_in_any_list():
-    for each in (SHORT_LIST, LONG_LIST):
+    for each in (SHORT_LIST, LONG_LIST, NO_COMMON_WORDS):
         for kind in (TermClass.SHORT, TermClass.COMMON):
-            for recurrence in (0, 1):
-                limit = each.of(recurrence)
-                assert limit.least(kind) > limit.least(TermClass.PLAIN)
+            assert each.least(kind) > each.least(TermClass.PLAIN)
 
 
-@pytest.mark.parametrize("recurrence", [-2, -1, 0])
-def test_in_a_long_list_a_single_mention_needs_more(recurrence):
-    for kind in TermClass:
-        assert LONG_LIST.of(recurrence).least(kind) > LONG_LIST.of(1).least(kind)
-    assert LONG_LIST.of(recurrence).farthest == 0 < LONG_LIST.of(1).farthest
+def test_in_a_long_list_a_single_mention_of_a_short_name_is_not_enough():
+    once = replace(SURE, letters=5, margin=-0.02, confidence=0.8)
+    least = LONG_LIST.least(TermClass.PLAIN)
+    assert probability(once) < least
+    assert probability(replace(once, recurrence=2)) >= least
+    assert probability(replace(once, letters=14, words=2)) >= least
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longscribe.core.bias.spelling import bare, compared, core_of, distinction, fold
+from longscribe.core.bias.spelling import bare, compared, core_of, distinction, fold, letters
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,18 @@ def test_whatever_the_text_its_core_lies_within_and_has_no_edges(text):
     first, stop = core_of(text)
     assert 0 <= first <= stop <= len(text)
     assert core_of(text[first:stop]) == (0, stop - first)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("Konrad", 6),
+        ("Mary Gold's", 9),
+        ("R2-D2", 4),
+        ("李明", 6),
+        ("김", 3),
+        ("", 0),
+    ],
+)
+def test_letters_are_counted_and_a_syllable_counts_as_three(text, count):
+    assert letters(text) == count

@@ -16,7 +16,7 @@ from longscribe.adapters.language.commonness import LISTED
 from longscribe.chunk_work import ChunkWork
 from longscribe.config import DecodeSettings, Options, PronouncerName, Task, text_language
 from longscribe.core.bias.ranking import BiasPlan
-from longscribe.core.bias.rule import LONG_LIST, SHORT_LIST
+from longscribe.core.bias.rule import NO_COMMON_WORDS, SHORT_LIST
 from longscribe.ports import DecodeTask, WindowAudio
 from longscribe.types import (
     SAMPLE_RATE,
@@ -175,8 +175,8 @@ def test_where_common_words_are_not_known_as_much_is_demanded_as_of_a_long_list(
     same = Term(text=heard_words(spool)[3].capitalize())
     (german, *_), (swedish, *_) = (proposals(spool, code, doubled(same)) for code in ("de", "sv"))
     assert (german.heard, german.term) == (swedish.heard, swedish.term)
-    assert german.evidence.threshold in (SHORT_LIST.alone.risky, SHORT_LIST.alone.others)
-    assert swedish.evidence.threshold in (LONG_LIST.alone.risky, LONG_LIST.alone.others)
+    assert german.evidence.threshold in (SHORT_LIST.risky, SHORT_LIST.others)
+    assert swedish.evidence.threshold in (NO_COMMON_WORDS.risky, NO_COMMON_WORDS.others)
 
 
 def test_what_sounds_only_alike_is_left_as_heard_there(spool):

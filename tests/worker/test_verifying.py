@@ -176,7 +176,7 @@ def test_names_are_put_right_and_nothing_else_changes(engine, spool):
 
 
 def test_all_that_was_weighed_is_on_record(engine, spool):
-    result = hear(engine, spool, of(*NAMES))
+    result = hear(engine, spool, of(*NAMES, "Rohlund"))
     proposals = [p for window in result.windows for p in window.proposals]
     assert any(not p.accepted for p in proposals)
     for p in proposals:

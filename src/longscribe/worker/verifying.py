@@ -35,15 +35,15 @@ from longscribe.core.bias.retrieval import (
 )
 from longscribe.core.bias.rule import (
     ACOUSTIC_RANGE,
-    LONG_LIST,
-    Limits,
+    NO_COMMON_WORDS,
+    Limit,
     TermClass,
-    limits,
+    limit,
     plausible,
     probability,
     term_class,
 )
-from longscribe.core.bias.spelling import compared
+from longscribe.core.bias.spelling import compared, letters
 from longscribe.core.quality import complaint
 from longscribe.ports import LanguageTools, Recognizer, WindowAudio
 from longscribe.types import (
@@ -74,7 +74,7 @@ class _Found:
     heard: Heard
     words: Sequence[HeardWord]
     hits: Sequence[Hit]
-    limits: Limits
+    limit: Limit
     recurrence: Recurrence
     """Of the whole chunk."""
 
@@ -145,14 +145,14 @@ class Verifier:
         heard = [Heard.of(result) for result in results]
         words = self._heard_words(heard)
         spans = [result.window.owns for result in results]
-        reached = [self._limits(span) for span in spans]
+        limits = [self._limit(span) for span in spans]
         hits = [
             [
                 hit
-                for hit in self._index.find(each, span, limit.reach)
+                for hit in self._index.find(each, span, limit.farthest)
                 if self._is_worth(hit, each, limit)
             ]
-            for each, span, limit in zip(words, spans, reached, strict=True)
+            for each, span, limit in zip(words, spans, limits, strict=True)
         ]
         owned = [
             [hit for hit in here if _middle(hit.first, hit.last, each) in _range(span)]
@@ -165,20 +165,17 @@ class Verifier:
                 heard=heard[n],
                 words=words[n],
                 hits=with_bursts(hits, n),
-                limits=reached[n],
+                limit=limits[n],
                 recurrence=recurrence,
             )
             for n in range(len(results))
         ]
 
-    def _limits(self, window: Span) -> Limits:
-        """Return what must be reached in a window: more where many terms may be said.
-
-        So too where common words are not known: nothing else keeps terms off them.
-        """
+    def _limit(self, window: Span) -> Limit:
+        """Return what must be reached in a window: more where many terms may be said."""
         if not self._language.knows_common_words:
-            return LONG_LIST
-        return limits(self._index.reachable(window))
+            return NO_COMMON_WORDS
+        return limit(self._index.reachable(window))
 
     def _heard_words(self, windows: Sequence[Heard]) -> list[list[HeardWord]]:
         """Return the words of each window; a pronouncer is asked once for all, which is quicker."""
@@ -190,13 +187,13 @@ class Verifier:
         stops = list(accumulate((len(heard.words) for heard in windows), initial=0))
         return [words[start:stop] for start, stop in pairwise(stops)]
 
-    def _is_worth(self, hit: Hit, words: Sequence[HeardWord], limit: Limits) -> bool:
+    def _is_worth(self, hit: Hit, words: Sequence[HeardWord], limit: Limit) -> bool:
         """Tell whether a hit may be written, or is a rival of one, and is worth a second pass."""
         if compared(hit.term.text) in self._never:
             return False
         if hit.already_right or hit.exact_alias:
             return True
-        if hit.sound_distance > limit.reach:
+        if hit.sound_distance > limit.farthest:
             return False
         heard = words[hit.first : hit.last + 1]
         return plausible(
@@ -323,15 +320,15 @@ class Verifier:
     def _weighed(self, one: Candidate, place: _Found, others: Sequence[Candidate]) -> Weighed:
         """Return a candidate as it would be weighed if the audio spoke for it."""
         evidence = self._before_audio(one, place, others)
-        farthest = place.limits.of(evidence.recurrence).farthest
-        return Weighed(candidate=one, evidence=evidence, fits=one.sound <= farthest)
+        fits = one.sound <= place.limit.farthest
+        return Weighed(candidate=one, evidence=evidence, fits=fits)
 
     def _before_audio(self, one: Candidate, place: _Found, others: Sequence[Candidate]) -> Evidence:
         """Return the evidence without that of the audio, and the highest probability it allows."""
         words = place.words[one.first : one.stop]
         rivals = _rivals(one, others)
         here = Place(window=place.number, first=one.first, stop=one.stop)
-        elsewhere = place.recurrence.lead(one.term.text, (each.term.text for each in rivals), here)
+        rival_texts = (each.term.text for each in rivals)
         evidence = Evidence(
             sound=round(one.sound, 3),
             acoustic=ACOUSTIC_RANGE[1] if self._scores_texts else None,
@@ -339,12 +336,14 @@ class Verifier:
             confidence=min(word.probability for word in words),
             commonness=round(min(word.commonness for word in words), 3),
             second_pass=one.second_pass,
-            recurrence=elsewhere,
+            recurrence=place.recurrence.lead(one.term.text, rival_texts, here),
             timing=one.timing,
             alias=self._is_alias(one, place),
             small=_is_small(one, place.heard),
+            letters=letters(one.term.text),
+            words=len(one.term.text.split()),
             probability=0.0,
-            threshold=place.limits.of(elsewhere).least(self._class(one)),
+            threshold=place.limit.least(self._class(one)),
         )
         likely = round(probability(evidence), 4)
         return replace(evidence, acoustic=None, probability=likely)

@@ -137,6 +137,8 @@ def _evidence(evidence: Evidence) -> _Record:
         "timing": evidence.timing,
         "alias": evidence.alias,
         "small": evidence.small,
+        "letters": evidence.letters,
+        "words": evidence.words,
         "probability": _number(evidence.probability),
         "threshold": _number(evidence.threshold),
     }

@@ -17,7 +17,7 @@ from typing import Any
 from longscribe.config import BiasMode, BiasSettings
 from longscribe.types import BiasWindow, Chunk, Glossary, Span, Term, WindowBias, to_samples
 
-VERIFYING_VERSION = 3
+VERIFYING_VERSION = 4
 """Raised when retrieval, rule or patching change what is written: results are then redone."""
 NEARBY = to_samples(45)
 """A term's range this near to a decode window counts as near when it is verified."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from longscribe.types import Evidence, Term
@@ -27,8 +27,8 @@ class Weights:
 
     bias: float
     sound: float
-    near_sound: float
-    """On the distance up to `SAME_SOUND`: the first differences tell more than later ones."""
+    exact_sound: float
+    """Where both sound exactly the same: the first difference tells more than later ones."""
     acoustic: float
     margin: float
     confidence: float
@@ -40,17 +40,23 @@ class Weights:
     alias: float
     small: float
     """When a term with a capital would stand for words without any."""
+    letters: float
+    """On the logarithm of their number."""
+    phrase: float
+    """When the term has several words."""
 
 
-# Fitted by bench/bias_tuning.py on two tuning sets (3,128 proposals), but for `covered` and
+# Fitted by bench/bias_tuning.py on six tuning sets (6,687 proposals), but for `covered` and
 # `alias`, of which they hold too few: those are set by hand.
 WITH_ACOUSTICS = Weights(
-    bias=4.03, sound=-11.4, near_sound=-23.8, acoustic=0.0184, margin=-31.8, confidence=-4.63,
-    commonness=-5.72, second_pass=2.47, recurrence=0.889, covered=0.15, alias=1.0, small=-2.68,
+    bias=-1.15, sound=-11.6, exact_sound=1.26, acoustic=0.0322, margin=-32.7, confidence=-3.14,
+    commonness=-3.52, second_pass=2.27, recurrence=0.756, covered=0.15, alias=1.0, small=-2.14,
+    letters=1.43, phrase=2.72,
 )  # fmt: skip
 WITHOUT_ACOUSTICS = Weights(
-    bias=3.95, sound=-11.6, near_sound=-22.9, acoustic=0.0, margin=-31.1, confidence=-4.88,
-    commonness=-5.9, second_pass=2.53, recurrence=0.902, covered=0.15, alias=1.0, small=-2.78,
+    bias=-0.624, sound=-12.4, exact_sound=1.2, acoustic=0.0, margin=-30.8, confidence=-3.48,
+    commonness=-3.81, second_pass=2.36, recurrence=0.803, covered=0.15, alias=1.0, small=-2.2,
+    letters=1.14, phrase=2.52,
 )  # fmt: skip
 
 SHORT_LETTERS = 4
@@ -58,6 +64,7 @@ EVERYDAY = 0.5
 ACOUSTIC_RANGE = (-40.0, 2.0)
 """Nats. Beyond, one more says nothing more."""
 MOST_MARGIN = 0.06
+MOST_LETTERS = 20
 SAME_SOUND = 0.06
 """Distance up to which two spellings sound the same."""
 RARE = 0.45
@@ -77,10 +84,10 @@ def plausible(sound: float, commonness: float, confidence: float) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """What a proposal must reach."""
+    """What a proposal must reach where a certain number of terms may be said."""
 
     farthest: float
-    """Distance in sound beyond which nothing is accepted."""
+    """Distance in sound beyond which nothing is looked for."""
     risky: float
     """Least probability of a short or common term."""
     others: float
@@ -91,44 +98,18 @@ class Limit:
         return self.risky if kind in (TermClass.SHORT, TermClass.COMMON) else self.others
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What proposals must reach where a certain number of terms may be said."""
-
-    recurring: Limit
-    """For a term that leads in other places of the chunk as well."""
-    alone: Limit
-    """For one that does not. In an hour of speech that has none of the terms, something always
-    sounds nearly like one of a long list, but seldom twice."""
-
-    def of(self, recurrence: int) -> Limit:
-        """Return what a term of this recurrence (`Evidence.recurrence`) must reach."""
-        return self.recurring if recurrence > 0 else self.alone
-
-    @property
-    def reach(self) -> float:
-        """Distance in sound up to which terms are looked for.
-
-        Those a little beyond what can be accepted are rivals of what can (`Evidence.margin`).
-        """
-        return max(self.recurring.farthest, self.alone.farthest) + MOST_MARGIN
-
-
 # Chosen on the tuning sets, each recording judged by a rule fitted to the others. For long lists:
-# so that one in a hundred accepted terms is wrong and none stands in speech without terms.
-SHORT_LIST = Limits(
-    recurring=Limit(farthest=1.0, risky=0.7, others=0.6),
-    alone=Limit(farthest=1.0, risky=0.8, others=0.75),
-)
-LONG_LIST = Limits(
-    recurring=Limit(farthest=SAME_SOUND, risky=0.92, others=0.9),
-    alone=Limit(farthest=0.0, risky=0.975, others=0.97),
-)
+# so that fewer than one in a hundred accepted terms is wrong and none stands in speech without
+# terms.
+SHORT_LIST = Limit(farthest=1.0, risky=0.75, others=0.7)
+LONG_LIST = Limit(farthest=0.12, risky=0.98, others=0.97)
+NO_COMMON_WORDS = replace(LONG_LIST, farthest=SAME_SOUND)
+"""Of every list where no word is known to be an everyday one: nothing else keeps terms off them."""
 SHORT_LIST_TERMS = 100
 """In a longer list other terms sound nearly the same as any that was said."""
 
 
-def limits(terms: int) -> Limits:
+def limit(terms: int) -> Limit:
     """Return what a proposal must reach where so many terms may be said."""
     return SHORT_LIST if terms <= SHORT_LIST_TERMS else LONG_LIST
 
@@ -149,7 +130,7 @@ def probability(evidence: Evidence) -> float:
     total = (
         weights.bias
         + weights.sound * evidence.sound
-        + weights.near_sound * min(evidence.sound, SAME_SOUND)
+        + weights.exact_sound * (evidence.sound == 0)
         + weights.acoustic * min(max(evidence.acoustic or 0.0, low), high)
         + weights.margin * min(max(evidence.margin, -MOST_MARGIN), MOST_MARGIN)
         + weights.confidence * evidence.confidence
@@ -159,5 +140,7 @@ def probability(evidence: Evidence) -> float:
         + weights.covered * (evidence.timing == 2)
         + weights.alias * evidence.alias
         + weights.small * evidence.small
+        + weights.letters * math.log(min(max(evidence.letters, 1), MOST_LETTERS))
+        + weights.phrase * (evidence.words > 1)
     )
     return 1 / (1 + math.exp(-total))

@@ -79,6 +79,15 @@ def compared(text: str) -> tuple[str, ...]:
     return tuple(word.casefold() for part in plain.split() if (word := bare(part)))
 
 
+def letters(text: str) -> int:
+    """Return how many letters a text has; a character that stands for a syllable counts as three.
+
+    Those are the wide ones (UAX #11): Han, Hangul, kana.
+    """
+    counted = (character for character in text if character.isalnum())
+    return sum(3 if unicodedata.east_asian_width(c) in "WF" else 1 for c in counted)
+
+
 def _core(text: str) -> str:
     first, stop = core_of(text)
     return text[first:stop]
