@@ -19,12 +19,11 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import math
 import random
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +45,12 @@ from longscribe.types import SAMPLE_RATE, Proposal, Span, WindowResult, Word  # 
 from longscribe.worker import verifying  # noqa: E402
 
 CONDITIONS = ((0, "none"), (500, "none"), (500, "oracle"))
-FEATURES = (
-    "bias", "sound", "exact_sound", "acoustic", "margin", "confidence", "commonness", "second_pass",
-    "recurrence", "small", "letters", "phrase",
-)  # fmt: skip
+BY_HAND = ("covered", "alias")
+"""Weights of what the tuning sets hold too little of."""
+FEATURES = tuple(f.name for f in fields(rule.Weights) if f.name not in BY_HAND)
+LIKE_SIZES = {"sound": 10.0, "margin": 10.0, "acoustic": 0.1}
+SCALE = np.array([LIKE_SIZES.get(name, 1.0) for name in FEATURES])
+"""Brings the features to like sizes, so that the ridge weighs on all of them alike."""
 FARTHEST = (0.06, 0.09, 0.12, 1.0)
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.96, 0.97, 0.975, 0.98, 0.985, 0.99)
 EDGE = 0.3
@@ -158,26 +159,8 @@ def errors(line: Line, words: list[Word], proposal: Proposal) -> tuple[int, int]
 
 def features(example: Example, *, acoustics: bool) -> list[float]:
     """Return an example as the rule sees it."""
-    e = example.proposal.evidence
-    low, high = rule.ACOUSTIC_RANGE
-    return [
-        1.0,
-        e.sound,
-        float(e.sound == 0),
-        min(max(e.acoustic or 0.0, low), high) if acoustics else 0.0,
-        min(max(e.margin, -rule.MOST_MARGIN), rule.MOST_MARGIN),
-        e.confidence,
-        e.commonness,
-        float(e.second_pass),
-        float(e.recurrence),
-        float(e.small),
-        math.log(min(max(e.letters, 1), rule.MOST_LETTERS)),
-        float(e.words > 1),
-    ]
-
-
-SCALE = np.array([1, 10, 1, 0.1, 10, 1, 1, 1, 1, 1, 1, 1])
-"""Brings the features to like sizes, so that the ridge weighs on all of them alike."""
+    values = asdict(rule.values(example.proposal.evidence))
+    return [values[name] if acoustics or name != "acoustic" else 0.0 for name in FEATURES]
 
 
 def fit(x: np.ndarray, y: np.ndarray) -> np.ndarray:

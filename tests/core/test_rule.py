@@ -12,7 +12,7 @@ from longscribe.core.bias.rule import (
     NO_COMMON_WORDS,
     SHORT_LIST,
     TermClass,
-    limit,
+    limit_of,
     plausible,
     term_class,
 )
@@ -82,6 +82,7 @@ def test_beyond_its_range_the_acoustics_say_no_more():
     [
         ("Geoffrey", 0.2, TermClass.PLAIN),
         ("Ann", 0.2, TermClass.SHORT),
+        ("李明", 0.2, TermClass.PLAIN),
         ("Market", 0.7, TermClass.COMMON),
         ("Mary Gold", 0.9, TermClass.PHRASE),
     ],
@@ -91,8 +92,8 @@ def test_classes(text, commonness, kind):
 
 
 def test_a_long_list_demands_more():
-    assert limit(100) is SHORT_LIST
-    assert limit(101) is LONG_LIST
+    assert limit_of(100) is SHORT_LIST
+    assert limit_of(101) is LONG_LIST
     assert LONG_LIST.farthest < SHORT_LIST.farthest
     for kind in TermClass:
         assert LONG_LIST.least(kind) > SHORT_LIST.least(kind)

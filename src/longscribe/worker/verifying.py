@@ -38,7 +38,7 @@ from longscribe.core.bias.rule import (
     NO_COMMON_WORDS,
     Limit,
     TermClass,
-    limit,
+    limit_of,
     plausible,
     probability,
     term_class,
@@ -175,7 +175,7 @@ class Verifier:
         """Return what must be reached in a window: more where many terms may be said."""
         if not self._language.knows_common_words:
             return NO_COMMON_WORDS
-        return limit(self._index.reachable(window))
+        return limit_of(self._index.reachable(window))
 
     def _heard_words(self, windows: Sequence[Heard]) -> list[list[HeardWord]]:
         """Return the words of each window; a pronouncer is asked once for all, which is quicker."""

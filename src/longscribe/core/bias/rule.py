@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
 
+from longscribe.core.bias.spelling import letters
 from longscribe.types import Evidence, Term
 
 
@@ -23,7 +24,7 @@ class TermClass(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """Coefficients of a logistic regression on `Evidence`."""
+    """A number for each piece of evidence: how much it weighs, or what it is in one case."""
 
     bias: float
     sound: float
@@ -65,6 +66,7 @@ ACOUSTIC_RANGE = (-40.0, 2.0)
 """Nats. Beyond, one more says nothing more."""
 MOST_MARGIN = 0.06
 MOST_LETTERS = 20
+"""Beyond these, too."""
 SAME_SOUND = 0.06
 """Distance up to which two spellings sound the same."""
 RARE = 0.45
@@ -87,7 +89,7 @@ class Limit:
     """What a proposal must reach where a certain number of terms may be said."""
 
     farthest: float
-    """Distance in sound beyond which nothing is looked for."""
+    """Distance in sound beyond which nothing is looked for, nor accepted from a second pass."""
     risky: float
     """Least probability of a short or common term."""
     others: float
@@ -109,7 +111,7 @@ SHORT_LIST_TERMS = 100
 """In a longer list other terms sound nearly the same as any that was said."""
 
 
-def limit(terms: int) -> Limit:
+def limit_of(terms: int) -> Limit:
     """Return what a proposal must reach where so many terms may be said."""
     return SHORT_LIST if terms <= SHORT_LIST_TERMS else LONG_LIST
 
@@ -120,27 +122,35 @@ def term_class(term: Term, commonness: float) -> TermClass:
         return TermClass.COMMON
     if " " in term.text:
         return TermClass.PHRASE
-    return TermClass.SHORT if len(term.text) <= SHORT_LETTERS else TermClass.PLAIN
+    return TermClass.SHORT if letters(term.text) <= SHORT_LETTERS else TermClass.PLAIN
+
+
+def values(evidence: Evidence) -> Weights:
+    """Return what the weights weigh."""
+    low, high = ACOUSTIC_RANGE
+    return Weights(
+        bias=1.0,
+        sound=evidence.sound,
+        exact_sound=float(evidence.sound == 0),
+        acoustic=min(max(evidence.acoustic or 0.0, low), high),
+        margin=min(max(evidence.margin, -MOST_MARGIN), MOST_MARGIN),
+        confidence=evidence.confidence,
+        commonness=evidence.commonness,
+        second_pass=float(evidence.second_pass),
+        recurrence=float(evidence.recurrence),
+        covered=float(evidence.timing == 2),
+        alias=float(evidence.alias),
+        small=float(evidence.small),
+        letters=math.log(min(max(evidence.letters, 1), MOST_LETTERS)),
+        phrase=float(evidence.words > 1),
+    )
 
 
 def probability(evidence: Evidence) -> float:
-    """Return the probability that the term was said, by all else that the evidence holds."""
+    """Return the probability that the term was said, by all else that the evidence holds.
+
+    A logistic regression.
+    """
     weights = WITHOUT_ACOUSTICS if evidence.acoustic is None else WITH_ACOUSTICS
-    low, high = ACOUSTIC_RANGE
-    total = (
-        weights.bias
-        + weights.sound * evidence.sound
-        + weights.exact_sound * (evidence.sound == 0)
-        + weights.acoustic * min(max(evidence.acoustic or 0.0, low), high)
-        + weights.margin * min(max(evidence.margin, -MOST_MARGIN), MOST_MARGIN)
-        + weights.confidence * evidence.confidence
-        + weights.commonness * evidence.commonness
-        + weights.second_pass * evidence.second_pass
-        + weights.recurrence * evidence.recurrence
-        + weights.covered * (evidence.timing == 2)
-        + weights.alias * evidence.alias
-        + weights.small * evidence.small
-        + weights.letters * math.log(min(max(evidence.letters, 1), MOST_LETTERS))
-        + weights.phrase * (evidence.words > 1)
-    )
-    return 1 / (1 + math.exp(-total))
+    pairs = zip(astuple(weights), astuple(values(evidence)), strict=True)
+    return 1 / (1 + math.exp(-math.fsum(weight * value for weight, value in pairs)))
