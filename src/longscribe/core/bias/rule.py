@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from operator import attrgetter
 
 from longscribe.core.bias.spelling import letters
 from longscribe.types import Evidence, Term
@@ -45,6 +46,9 @@ class Weights:
     """On the logarithm of their number."""
     phrase: float
     """When the term has several words."""
+
+
+_numbers = attrgetter(*(each.name for each in fields(Weights)))
 
 
 # Fitted by bench/bias_tuning.py on six tuning sets (6,687 proposals), but for `covered` and
@@ -152,5 +156,5 @@ def probability(evidence: Evidence) -> float:
     A logistic regression.
     """
     weights = WITHOUT_ACOUSTICS if evidence.acoustic is None else WITH_ACOUSTICS
-    pairs = zip(astuple(weights), astuple(values(evidence)), strict=True)
+    pairs = zip(_numbers(weights), _numbers(values(evidence)), strict=True)
     return 1 / (1 + math.exp(-math.fsum(weight * value for weight, value in pairs)))
