@@ -9,19 +9,23 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
-from unicodedata import east_asian_width
 
 from rapidfuzz.distance import Levenshtein
 
 from longscribe.core.bias.retrieval import Hit
-from longscribe.core.bias.spelling import POSSESSIVE, compared, core_of, distinction, spelt
+from longscribe.core.bias.spelling import (
+    POSSESSIVE,
+    compared,
+    core_of,
+    distinction,
+    is_wide,
+    spelt,
+)
 from longscribe.core.phrases import SENTENCE_ENDS
 from longscribe.types import Segment, Term, WindowResult, Word
 
 LONGEST_SPAN = 4
 """Words that may be heard for one term."""
-_WIDE = frozenset("WF")
-"""East Asian width of scripts that are written without spaces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,8 +207,11 @@ def _places_of(term: str, text: str) -> Iterator[tuple[int, int]]:
 
 
 def _parts(left: str, right: str) -> bool:
-    """Tell whether a word may end between two letters, or at an end of the text."""
-    wide = _WIDE.issuperset(map(east_asian_width, left + right))
+    """Tell whether a word may end between two letters, or at an end of the text.
+
+    Scripts of wide characters are written without spaces.
+    """
+    wide = all(map(is_wide, left + right))
     return wide or not {"", " "}.isdisjoint((left, right))
 
 

@@ -70,7 +70,7 @@ ACOUSTIC_RANGE = (-40.0, 2.0)
 """Nats. Beyond, one more says nothing more."""
 MOST_MARGIN = 0.06
 MOST_LETTERS = 20
-"""Beyond these, too."""
+"""More say nothing more."""
 SAME_SOUND = 0.06
 """Distance up to which two spellings sound the same."""
 RARE = 0.45

@@ -80,12 +80,13 @@ def compared(text: str) -> tuple[str, ...]:
 
 
 def letters(text: str) -> int:
-    """Return how many letters a text has; a character that stands for a syllable counts as three.
+    """Return how many letters a text has; a wide one stands for a syllable and counts as three."""
+    return sum(3 if is_wide(character) else 1 for character in text if character.isalnum())
 
-    Those are the wide ones (UAX #11): Han, Hangul, kana.
-    """
-    counted = (character for character in text if character.isalnum())
-    return sum(3 if unicodedata.east_asian_width(c) in "WF" else 1 for c in counted)
+
+def is_wide(character: str) -> bool:
+    """Tell whether a character takes the place of two (UAX #11), as Han, Hangul and kana do."""
+    return unicodedata.east_asian_width(character) in "WF"
 
 
 def _core(text: str) -> str:
