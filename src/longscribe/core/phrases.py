@@ -1,61 +1,38 @@
-"""From a decoder's tokens to timed phrases and words: what all Whisper engines share."""
+"""Words of a decoded window: punctuation, plausible lengths, and phrases made of them.
+
+Whisper is decoded without timestamp tokens (docs/decisions/0016), so a window's answer is
+one text. Its words are timed by alignment, and phrases are cut where sentences end and
+where speech pauses.
+"""
 
 from __future__ import annotations
 
 import statistics
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from longscribe.types import SAMPLE_RATE, Word, to_samples
 
-TIMESTAMP_STEP = SAMPLE_RATE // 50
-"""Samples a timestamp token: 20 ms (openai/whisper, audio.py)."""
+FRAME_STEP = SAMPLE_RATE // 50
+"""Samples between two frames that the decoder attends to: 20 ms (openai/whisper, audio.py)."""
 
 LONGEST_MEDIAN = to_samples(0.7)
-SENTENCE_ENDS = ".。!！?？"
+SENTENCE_ENDS = ".。!！?？…"
+CLOSING = "\"'”’)]}»」』"
+"""What may stand behind the mark that ends a sentence."""
+PHRASE_PAUSE = to_samples(1.0)
+"""A pause that ends a phrase wherever it falls; the same ends a subtitle (`core/cues.py`)."""
+LONGEST_PHRASE = to_samples(15.0)
+"""A longer phrase is divided at its longest pause."""
+ABBREVIATIONS = frozenset(
+    ("mr", "mrs", "ms", "dr", "st", "jr", "sr", "prof", "rev", "gen", "col", "capt", "lt", "sgt")
+    + ("hon", "esq", "messrs", "mme", "mlle", "hr", "fr", "vs", "vol")
+)
+"""Words, in small letters, whose full stop is no end of a sentence."""
 PREPENDED = "\"'“¿([{-"
 APPENDED = "\"'.。,，!！?？:：”)]}、"
 """Punctuation that belongs to the next and to the previous word (openai/whisper, timing.py)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phrase:
-    """One phrase as the decoder timed it, in samples from the window's start."""
-
-    start: int
-    end: int
-    tokens: tuple[int, ...]
-    """Text tokens only."""
-
-
-def split_phrases(
-    tokens: Sequence[int], timestamp_begin: int, end_of_text: int, length: int
-) -> list[Phrase]:
-    """Split a decoded window at its timestamp tokens.
-
-    Args:
-        tokens: what the decoder wrote, timestamps included.
-        timestamp_begin: id of the token for 0.00 s; later times follow it.
-        end_of_text: ids from here on that are not timestamps are special, not text.
-        length: of the window, in samples. Times past it are drawn back to it.
-    """
-    phrases: list[Phrase] = []
-    text: list[int] = []
-    start = 0
-    for token in tokens:
-        if token < timestamp_begin:
-            if token < end_of_text:
-                text.append(token)
-            continue
-        time = min((token - timestamp_begin) * TIMESTAMP_STEP, length)
-        if text:
-            phrases.append(Phrase(start=min(start, time), end=time, tokens=tuple(text)))
-            text = []
-        start = time
-    if text:  # the decoder stopped without a closing timestamp
-        phrases.append(Phrase(start=start, end=length, tokens=tuple(text)))
-    return phrases
 
 
 def compression_ratio(text: str) -> float:
@@ -108,3 +85,40 @@ def shorten_stretched(words: Sequence[Word]) -> list[Word]:
         elif ends:
             shortened[index] = replace(word, end=word.start + longest)
     return shortened
+
+
+def split_phrases(words: Sequence[Word]) -> list[tuple[Word, ...]]:
+    """Split the words of a window into phrases: at sentence ends and at pauses.
+
+    A phrase that lasts over 15 s is divided at its longest pause.
+    """
+    phrases: list[tuple[Word, ...]] = []
+    begun: list[Word] = []
+    for word in words:
+        if begun and (_ends_sentence(begun[-1].text) or word.start - begun[-1].end >= PHRASE_PAUSE):
+            phrases += _divided(tuple(begun))
+            begun = []
+        begun.append(word)
+    return phrases + (_divided(tuple(begun)) if begun else [])
+
+
+def _ends_sentence(text: str) -> bool:
+    """Return whether a sentence ends with this word: not with *Mr.* or the *J.* of a name."""
+    bare = text.strip().rstrip(CLOSING)
+    if not bare.endswith(tuple(SENTENCE_ENDS)):
+        return False
+    stem = bare[:-1].lstrip(PREPENDED)
+    initial = len(stem) == 1 and stem.isupper() and stem != "I"
+    return bare[-1] != "." or not (initial or stem.casefold() in ABBREVIATIONS)
+
+
+def _divided(phrase: tuple[Word, ...]) -> list[tuple[Word, ...]]:
+    if len(phrase) < 2 or phrase[-1].end - phrase[0].start <= LONGEST_PHRASE:
+        return [phrase]
+    # Of pauses equally long, the one nearest to the middle, so that no part is a sliver.
+    middle = (phrase[0].start + phrase[-1].end) // 2
+    at = max(
+        range(1, len(phrase)),
+        key=lambda n: (phrase[n].start - phrase[n - 1].end, -abs(phrase[n].start - middle)),
+    )
+    return [*_divided(phrase[:at]), *_divided(phrase[at:])]

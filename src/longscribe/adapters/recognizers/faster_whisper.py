@@ -18,19 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from longscribe.adapters.recognizers.ct2_libraries import HOW_TO_HAVE_CUBLAS, load_cublas
-from longscribe.adapters.recognizers.whisper.results import (
-    Decoded,
-    Timing,
-    phrase_words,
-    segments,
-)
+from longscribe.adapters.recognizers.whisper.results import Decoded, Place, segments, timed_words
 from longscribe.config import DecodeSettings, RecognizerSettings
 from longscribe.core.bias.prompts import Batch, FittedPrompt, fit_prompt, make_batches, pad_prompt
 from longscribe.core.devices import usable_format
-from longscribe.core.phrases import (
-    TIMESTAMP_STEP,
-    Phrase,
-)
+from longscribe.core.phrases import FRAME_STEP
 from longscribe.errors import ModelError, RecognizerError
 from longscribe.ports import Capabilities, WindowAudio
 from longscribe.types import (
@@ -62,8 +54,6 @@ WINDOW_SAMPLES = 30 * SAMPLE_RATE
 FRAMES_PER_SECOND = 100
 MAX_LENGTH = 448
 """Positions of Whisper's decoder: prompt and answer together."""
-MAX_INITIAL_TIMESTAMP = 50
-"""The first timestamp of a window is at most 1 s (openai/whisper)."""
 ENCODINGS_KEPT = 16
 """Windows whose encoding is kept: those of a chunk of 300 s. 1500 x 1280 floats each (8 MB) with
 the largest models."""
@@ -257,12 +247,9 @@ class FasterWhisperRecognizer:
     ) -> tuple[Word, ...]:
         """Return the words of `text`, timed by cross-attention, from the window's start."""
         tokenizer = self._tokenizer(settings)
-        length = window.window.span.length
-        phrase = Phrase(start=0, end=length, tokens=tuple(tokenizer.encode(text)))
-        frames = -(-length * FRAMES_PER_SECOND // SAMPLE_RATE)
-        encoded = self._encode([window.pcm])
-        [alignment] = self._align_tokens(encoded, [phrase.tokens], [frames], tokenizer)
-        [words] = _phrase_words([phrase], alignment, tokenizer, length)
+        [words] = self._align(
+            self._encode([window.pcm]), [window], [tuple(tokenizer.encode(text))], tokenizer
+        )
         return tuple(words)
 
     def _features(self, pcm: Pcm) -> npt.NDArray[np.float32]:
@@ -287,8 +274,9 @@ class FasterWhisperRecognizer:
             for index in batch.indices
         ]
         encoded = self._encode([member.pcm for member in members])
-        decoded = self._generate(encoded, members, padded, tokenizer, settings)
-        words = self._align(encoded, members, decoded, tokenizer) if settings.word_times else None
+        decoded = self._generate(encoded, padded, tokenizer, settings)
+        texts = [one.tokens for one in decoded]
+        words = self._align(encoded, members, texts, tokenizer) if settings.word_times else None
         return tuple(
             WindowResult(
                 chunk_id=chunk_id,
@@ -296,10 +284,10 @@ class FasterWhisperRecognizer:
                 bias_window_id=member.bias.bias_window_id,
                 prompt=prompt,
                 segments=segments(
-                    (member, prompt, chunk_id),
-                    [tokenizer.decode(phrase.tokens) for phrase in result.phrases],
-                    Timing(phrases=result.phrases, words=words[n] if words else None),
-                    (result.average_logprob, result.no_speech),
+                    Place(member=member, prompt=prompt, chunk_id=chunk_id),
+                    tokenizer.decode(result.tokens),
+                    words[n] if words is not None else None,
+                    result,
                 ),
             )
             for n, (member, prompt, result) in enumerate(zip(members, padded, decoded, strict=True))
@@ -308,7 +296,6 @@ class FasterWhisperRecognizer:
     def _generate(
         self,
         encoded: Any,
-        members: Sequence[WindowAudio],
         prompts: Sequence[Prompt],
         tokenizer: Tokenizer,
         settings: DecodeSettings,
@@ -322,43 +309,33 @@ class FasterWhisperRecognizer:
             max_length=MAX_LENGTH,
             suppress_blank=True,
             suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
-            max_initial_timestamp_index=MAX_INITIAL_TIMESTAMP,
             return_scores=True,
             return_no_speech_prob=True,
         )
         decoded = []
-        for member, output in zip(members, outputs, strict=True):
+        for output in outputs:
             tokens = output.sequences_ids[0]
             # CTranslate2 divides the score by the length; openai/whisper counts the end too.
             average = output.scores[0] * len(tokens) / (len(tokens) + 1)
-            decoded.append(
-                Decoded.of(
-                    tokens,
-                    (tokenizer.timestamp_begin, tokenizer.eot),
-                    (average, output.no_speech_prob),
-                    member.window.span.length,
-                )
-            )
+            decoded.append(Decoded.of(tokens, tokenizer.eot, average, output.no_speech_prob))
         return decoded
 
     def _align(
         self,
         encoded: Any,
         members: Sequence[WindowAudio],
-        decoded: Sequence[Decoded],
+        texts: Sequence[tuple[int, ...]],
         tokenizer: Tokenizer,
-    ) -> list[list[list[Word]]]:
-        """Return the words of each phrase of each window, timed from the window's start."""
-        texts = [[t for phrase in window.phrases for t in phrase.tokens] for window in decoded]
+    ) -> list[list[Word]]:
+        """Return the words of each window's text, timed from the window's start."""
         if not any(texts):
-            return [[[] for _ in window.phrases] for window in decoded]
-        frames = [
-            -(-member.window.span.length * FRAMES_PER_SECOND // SAMPLE_RATE) for member in members
-        ]
+            return [[] for _ in texts]
+        lengths = [member.window.span.length for member in members]
+        frames = [-(-length * FRAMES_PER_SECOND // SAMPLE_RATE) for length in lengths]
         alignments = self._align_tokens(encoded, texts, frames, tokenizer)
         return [
-            _phrase_words(window.phrases, alignment, tokenizer, member.window.span.length)
-            for window, alignment, member in zip(decoded, alignments, members, strict=True)
+            _words(text, alignment, tokenizer, length)
+            for text, alignment, length in zip(texts, alignments, lengths, strict=True)
         ]
 
     def _align_tokens(
@@ -392,28 +369,21 @@ def _one_by_one(encoded: Any) -> Iterator[Any]:
 
 
 def prompt_ids(prompt: Prompt, tokenizer: Tokenizer) -> list[int]:
-    """Return all that stands before the answer: prompt, start, language, task."""
+    """Return all that stands before the answer: prompt, start, language, task, no times."""
     before = [tokenizer.sot_prev, *prompt.token_ids] if prompt.token_ids else []
-    return [*before, *tokenizer.sot_sequence]
+    return [*before, *tokenizer.sot_sequence, tokenizer.no_timestamps]
 
 
-def _phrase_words(
-    phrases: Sequence[Phrase], alignment: Any, tokenizer: Tokenizer, length: int
-) -> list[list[Word]]:
-    """Cut one window's alignment into words, and the words into its phrases."""
-    tokens = [token for phrase in phrases for token in phrase.tokens]
+def _words(tokens: Sequence[int], alignment: Any, tokenizer: Tokenizer, length: int) -> list[Word]:
+    """Cut one window's alignment into words, timed in samples from the window's start."""
     if not tokens:
-        return [[] for _ in phrases]
+        return []
     first_time: dict[int, int] = {}  # token index → first sample
     for token_index, frame in alignment.alignments:
-        first_time.setdefault(token_index, min(frame * TIMESTAMP_STEP, length))
-    return phrase_words(
-        [_words(phrase, tokenizer) for phrase in phrases],
+        first_time.setdefault(token_index, min(frame * FRAME_STEP, length))
+    texts, groups = tokenizer.split_to_word_tokens(list(tokens))
+    return timed_words(
+        [(text, tuple(group)) for text, group in zip(texts, groups, strict=True)],
         [first_time.get(position, length) for position in range(len(tokens) + 1)],
         alignment.text_token_probs,
     )
-
-
-def _words(phrase: Phrase, tokenizer: Tokenizer) -> list[tuple[str, tuple[int, ...]]]:
-    texts, groups = tokenizer.split_to_word_tokens(list(phrase.tokens))
-    return [(text, tuple(group)) for text, group in zip(texts, groups, strict=True)]

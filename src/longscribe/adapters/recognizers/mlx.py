@@ -296,27 +296,15 @@ class MlxDecoding:
             weaker = mx.where(logits < 0, logits * rules.penalty, logits / rules.penalty)
             logits = mx.where(mx.array(rules.repeated), weaker, logits)
         logits = mx.where(self._allowed(rules), logits, IMPOSSIBLE)
-        # Where all times together are likelier than any text token, it is a time.
-        first_time = engine.tokens.first_time
-        times = mx.logsumexp(logits[:, first_time:], axis=-1, keepdims=True)
-        text = logits[:, :first_time].max(axis=-1, keepdims=True)
-        only_times = (times > text) & (engine.ids < first_time)
-        logits = mx.where(only_times, IMPOSSIBLE, logits)
         logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
         ids = mx.argpartition(-logprobs, kth=count - 1, axis=-1)[:, :count]
         scores = mx.take_along_axis(logprobs, ids, axis=-1)
         return np.array(scores), np.array(ids).astype(np.int64)
 
     def _allowed(self, rules: StepRules) -> Any:
-        ids, tokens = self._engine.ids, self._engine.tokens
-        first, last = mx.array(rules.first_time)[:, None], mx.array(rules.last_time)[:, None]
-        text, end = mx.array(rules.text)[:, None], mx.array(rules.end)[:, None]
-        allowed = mx.where(
-            ids >= tokens.first_time,
-            (ids >= first) & (ids <= last),
-            mx.where(ids == tokens.end, end, text),
-        )
-        allowed = allowed & ~self._engine.suppressed
+        engine = self._engine
+        may_end = mx.array(rules.end)[:, None]
+        allowed = ~engine.suppressed & (may_end | (engine.ids != engine.tokens.end))
         return allowed if rules.forbidden is None else allowed & ~mx.array(rules.forbidden)
 
     def advance(self, parents: Sequence[int], tokens: Sequence[int]) -> None:

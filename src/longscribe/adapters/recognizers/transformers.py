@@ -340,11 +340,6 @@ class TorchDecoding:
             weaker = torch.where(logits < 0, logits * rules.penalty, logits / rules.penalty)
             logits = torch.where(self._there(rules.repeated), weaker, logits)
         logits = logits.masked_fill(~self._allowed(rules), IMPOSSIBLE)
-        # Where all times together are likelier than any text token, it is a time.
-        first_time = engine.tokens.first_time
-        times = logits[:, first_time:].logsumexp(dim=-1, keepdim=True)
-        text = logits[:, :first_time].amax(dim=-1, keepdim=True)
-        logits = logits.masked_fill((times > text) & (engine.ids < first_time), IMPOSSIBLE)
         scores, ids = logits.log_softmax(dim=-1).topk(count, dim=-1)
         return scores.cpu().numpy(), ids.cpu().numpy()
 
@@ -352,17 +347,9 @@ class TorchDecoding:
         return torch.from_numpy(array).to(self._engine.place)
 
     def _allowed(self, rules: StepRules) -> Any:
-        ids, tokens = self._engine.ids, self._engine.tokens
-        first, last, text, end = (
-            self._there(array)[:, None]
-            for array in (rules.first_time, rules.last_time, rules.text, rules.end)
-        )
-        allowed = torch.where(
-            ids >= tokens.first_time,
-            (ids >= first) & (ids <= last),
-            torch.where(ids == tokens.end, end, text),
-        )
-        allowed = allowed & ~self._engine.suppressed
+        engine = self._engine
+        may_end = self._there(rules.end)[:, None]
+        allowed = ~engine.suppressed & (may_end | (engine.ids != engine.tokens.end))
         return allowed if rules.forbidden is None else allowed & ~self._there(rules.forbidden)
 
     def advance(self, parents: Sequence[int], tokens: Sequence[int]) -> None:

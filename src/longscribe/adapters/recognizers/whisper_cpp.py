@@ -35,11 +35,10 @@ import numpy as np
 from longscribe.adapters.recognizers.byte_pairs import BytePairs
 from longscribe.adapters.recognizers.ggml_file import GgmlHeader, check_whole, read_vocabulary
 from longscribe.adapters.recognizers.ggml_models import file_in
-from longscribe.adapters.recognizers.whisper.results import Timing, phrase_words, segments
+from longscribe.adapters.recognizers.whisper.results import Decoded, Place, segments, timed_words
 from longscribe.adapters.recognizers.whisper.tokens import WhisperTokens
 from longscribe.config import DecodeSettings, RecognizerSettings, Task
 from longscribe.core.bias.prompts import fit_prompt
-from longscribe.core.phrases import Phrase, split_phrases
 from longscribe.errors import ModelError, RecognizerError
 from longscribe.ports import Capabilities, WindowAudio
 from longscribe.types import (
@@ -310,8 +309,8 @@ class WhisperCppRecognizer:
         )
         segments: tuple[Segment, ...] = ()
         if member.window.span.length:
-            found = self._generate(member, settings, prompt)
-            segments = self._segments((member, prompt, chunk_id), found, settings)
+            place = Place(member=member, prompt=prompt, chunk_id=chunk_id)
+            segments = self._segments(place, self._generate(member, settings, prompt), settings)
         return WindowResult(
             chunk_id=chunk_id,
             window=member.window,
@@ -332,6 +331,7 @@ class WhisperCppRecognizer:
         params.language = settings.language or "en"
         params.translate = settings.task is Task.TRANSLATE
         params.no_context = True
+        params.no_timestamps = True  # when words are said comes from the alignment
         params.single_segment = True
         params.temperature_inc = 0.0
         params.suppress_nst = True
@@ -346,7 +346,7 @@ class WhisperCppRecognizer:
     def _generate(
         self, member: WindowAudio, settings: DecodeSettings, prompt: Prompt
     ) -> list[_Token]:
-        """Return the tokens of a window, timestamps and the end of the text included."""
+        """Return the tokens of a window, the end of the text included."""
         samples = _samples(member.pcm)
         params = self._decode_params(settings, prompt)
         self._check(self._engine.whisper_full(self._context, params, samples, len(samples)))
@@ -372,31 +372,24 @@ class WhisperCppRecognizer:
             raise RuntimeError(f"whisper.cpp failed with status {status}: {said}")
 
     def _segments(
-        self,
-        place: tuple[WindowAudio, Prompt, int],
-        found: Sequence[_Token],
-        settings: DecodeSettings,
+        self, place: Place, found: Sequence[_Token], settings: DecodeSettings
     ) -> tuple[Segment, ...]:
         """Build the window's segments, on the recording's clock."""
-        tokens = self._tokens
-        numbers = [token.number for token in found]
-        length = place[0].window.span.length
-        phrases = split_phrases(numbers, tokens.first_time, tokens.end, length)
-        average = sum(token.logprob for token in found) / max(len(found), 1)
-        words = self._words(phrases, found, settings) if settings.word_times else None
-        return segments(
-            place,
-            [tokens.decode(phrase.tokens) for phrase in phrases],
-            Timing(phrases=phrases, words=words),
-            (round(average, 4), UNKNOWN_NO_SPEECH),
+        decoded = Decoded.of(
+            [token.number for token in found],
+            self._tokens.end,
+            sum(token.logprob for token in found) / max(len(found), 1),
+            UNKNOWN_NO_SPEECH,
         )
+        words = self._words(decoded.tokens, found, settings) if settings.word_times else None
+        return segments(place, self._tokens.decode(decoded.tokens), words, decoded)
 
     def _words(
-        self, phrases: Sequence[Phrase], found: Sequence[_Token], settings: DecodeSettings
-    ) -> list[list[Word]]:
+        self, tokens: Sequence[int], found: Sequence[_Token], settings: DecodeSettings
+    ) -> list[Word]:
         text = [token for token in found if token.number < self._tokens.end]
-        return phrase_words(
-            [self._tokens.split_words(phrase.tokens, settings.language) for phrase in phrases],
+        return timed_words(
+            self._tokens.split_words(tokens, settings.language),
             # A token begins where the attention left the one before it.
             [0, *accumulate((token.end for token in text), max)],
             [token.probability for token in text],

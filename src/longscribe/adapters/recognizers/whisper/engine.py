@@ -33,13 +33,8 @@ handles infinities well. Nothing possible comes near it."""
 class StepRules:
     """What may come next in each hypothesis: one row of each array."""
 
-    text: npt.NDArray[np.bool_]
-    """Whether a text token may."""
     end: npt.NDArray[np.bool_]
-    """Whether the end may."""
-    first_time: npt.NDArray[np.int32]
-    last_time: npt.NDArray[np.int32]
-    """The timestamps that may, both included; none if the last is before the first."""
+    """Whether the end may come next, one flag a row."""
     penalty: float = 1.0
     """Over 1 makes the tokens of `repeated` less likely."""
     repeated: npt.NDArray[np.bool_] | None = None

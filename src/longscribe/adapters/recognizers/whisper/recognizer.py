@@ -17,16 +17,11 @@ from longscribe.adapters.recognizers.whisper.engine import (
     memory_errors,
     samples_of,
 )
-from longscribe.adapters.recognizers.whisper.results import (
-    Decoded,
-    Timing,
-    phrase_words,
-    segments,
-)
+from longscribe.adapters.recognizers.whisper.results import Decoded, Place, segments, timed_words
 from longscribe.adapters.recognizers.whisper.search import search
 from longscribe.config import DecodeSettings
 from longscribe.core.bias.prompts import Batch, FittedPrompt, fit_prompt, make_batches, pad_prompt
-from longscribe.core.phrases import TIMESTAMP_STEP, Phrase
+from longscribe.core.phrases import FRAME_STEP
 from longscribe.ports import Capabilities, WindowAudio
 from longscribe.types import NO_PROMPT, LanguageGuess, Prompt, WindowResult, Word
 
@@ -99,7 +94,7 @@ class WhisperRecognizer:
             for first in range(0, len(rows), FORCED_TOGETHER):
                 batch = rows[first : first + FORCED_TOGETHER]
                 [encoded] = self._encode([window.pcm])
-                opening = self._forced_opening(settings)
+                opening = self._tokens.opening(settings.language, settings.task)
                 forced = self._engine.force(encoded, self._even(opening, batch), attention=False)
                 scores += [
                     float(logprobs[len(opening) - 1 :][: len(row)].sum(dtype=np.float64))
@@ -151,19 +146,15 @@ class WhisperRecognizer:
         heard = self._hear(encoded, members, padded, settings)
         results = []
         for member, prompt, one, audio in zip(members, padded, heard, encoded, strict=True):
-            words = self._words(audio, member, one.phrases, settings)
+            words = self._words(audio, member, one.tokens, settings)
+            place = Place(member=member, prompt=prompt, chunk_id=chunk_id)
             results.append(
                 WindowResult(
                     chunk_id=chunk_id,
                     window=member.window,
                     bias_window_id=member.bias.bias_window_id,
                     prompt=prompt,
-                    segments=segments(
-                        (member, prompt, chunk_id),
-                        [self._tokens.decode(phrase.tokens) for phrase in one.phrases],
-                        Timing(phrases=one.phrases, words=words),
-                        (one.average_logprob, one.no_speech),
-                    ),
+                    segments=segments(place, self._tokens.decode(one.tokens), words, one),
                 )
             )
         return tuple(results)
@@ -182,22 +173,14 @@ class WhisperRecognizer:
         silent = decoding.probabilities(start, [self._tokens.no_speech])[:, 0]
         answers = search(decoding, len(members), len(rows[0]), self._tokens, settings)
         return [
-            Decoded.of(
-                answer.tokens,
-                (self._tokens.first_time, self._tokens.end),
-                (answer.average_logprob, float(no_speech)),
-                member.window.span.length,
-            )
-            for answer, no_speech, member in zip(answers, silent, members, strict=True)
+            Decoded.of(answer.tokens, self._tokens.end, answer.average_logprob, float(no_speech))
+            for answer, no_speech in zip(answers, silent, strict=True)
         ]
 
     def _before(self, prompt: Prompt) -> list[int]:
         return [self._tokens.before, *prompt.token_ids] if prompt.token_ids else []
 
     # --- what the decoder is told to write ---
-
-    def _forced_opening(self, settings: DecodeSettings) -> tuple[int, ...]:
-        return (*self._tokens.opening(settings.language, settings.task), self._tokens.no_times)
 
     def _even(self, opening: Sequence[int], rows: Sequence[Sequence[int]]) -> list[list[int]]:
         """Bring rows to one length. What stands behind a text does not change what it scores."""
@@ -214,25 +197,24 @@ class WhisperRecognizer:
         self,
         encoded: Any,
         member: WindowAudio,
-        phrases: Sequence[Phrase],
+        text: Sequence[int],
         settings: DecodeSettings,
-    ) -> list[list[Word]] | None:
-        """Return the words of each phrase, timed from the window's start; None if not asked."""
+    ) -> list[Word] | None:
+        """Return the words of a window, timed from its start; None if not asked for."""
         if not settings.word_times:
             return None
-        text = [token for phrase in phrases for token in phrase.tokens]
         if not text:
-            return [[] for _ in phrases]
-        opening = self._forced_opening(settings)
+            return []
+        opening = self._tokens.opening(settings.language, settings.task)
         forced = self._engine.force(encoded, self._even(opening, [text]), attention=True)
         assert forced.attention is not None
         length = member.window.span.length
         # The row before a token tells where it is heard; that of the last, where the text ends.
         attention = forced.attention[:, : len(opening) + len(text) + 1]
         rows = slice(len(opening) - 1, -1)
-        starts = first_frames(attention, -(-length // TIMESTAMP_STEP), rows)
-        return phrase_words(
-            [self._tokens.split_words(phrase.tokens, settings.language) for phrase in phrases],
-            [min(int(frame) * TIMESTAMP_STEP, length) for frame in starts],
+        starts = first_frames(attention, -(-length // FRAME_STEP), rows)
+        return timed_words(
+            self._tokens.split_words(text, settings.language),
+            [min(int(frame) * FRAME_STEP, length) for frame in starts],
             np.exp(forced.logprobs[0][len(opening) - 1 :][: len(text)]).tolist(),
         )

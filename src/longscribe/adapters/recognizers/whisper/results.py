@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from longscribe.core.phrases import (
-    Phrase,
     compression_ratio,
     join_punctuation,
     shorten_stretched,
@@ -24,118 +23,107 @@ LOW_LOGPROB = -1.0
 class Decoded:
     """One window as it was decoded."""
 
-    phrases: tuple[Phrase, ...]
+    tokens: tuple[int, ...]
+    """Text tokens; none where the window is taken to hold no words."""
     average_logprob: float
     no_speech: float
 
     @classmethod
     def of(
-        cls,
-        tokens: Sequence[int],
-        marks: tuple[int, int],
-        sureness: tuple[float, float],
-        length: int,
+        cls, tokens: Sequence[int], end_of_text: int, average_logprob: float, no_speech: float
     ) -> Decoded:
-        """Cut a decoder's answer into phrases, if it holds words at all.
+        """Keep a decoder's answer, if it holds words at all.
 
         Args:
             tokens: of the answer.
-            marks: the first time token, and the token that ends a text.
-            sureness: average log probability of the answer, and probability of no speech.
-            length: of the window, in samples.
+            end_of_text: the token that ends a text; ids from it on are special, not text.
+            average_logprob: of the answer's tokens and its end, in nats.
+            no_speech: probability that nothing is said.
         """
-        average, no_speech = sureness
-        silent = no_speech > NO_SPEECH and average < LOW_LOGPROB
+        silent = no_speech > NO_SPEECH and average_logprob < LOW_LOGPROB
         return cls(
-            phrases=tuple(split_phrases(() if silent else tokens, *marks, length)),
-            average_logprob=round(average, 4),
+            tokens=() if silent else tuple(token for token in tokens if token < end_of_text),
+            average_logprob=round(average_logprob, 4),
             no_speech=round(no_speech, 4),
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """When the phrases of a window are spoken, and their words if those were asked for."""
-
-    phrases: Sequence[Phrase]
-    words: Sequence[Sequence[Word]] | None
-
-
-def phrase_words(
-    phrases: Sequence[Sequence[tuple[str, tuple[int, ...]]]],
+def timed_words(
+    pieces: Sequence[tuple[str, tuple[int, ...]]],
     starts: Sequence[int],
     probabilities: Sequence[float],
-) -> list[list[Word]]:
-    """Give the words of each phrase of a window their times.
+) -> list[Word]:
+    """Give the words of a window their times, from the window's start.
 
     Args:
-        phrases: of each, its words with their tokens.
+        pieces: the words with their tokens.
         starts: when each token of the window begins, and when the last one ends, in samples.
         probabilities: of each token.
     """
-    found: list[list[Word]] = []
+    words = []
     position = 0
-    for phrase in phrases:
-        words = []
-        for text, tokens in phrase:
-            share = list(probabilities[position : position + len(tokens)]) or [0.0]
-            start = starts[position]
-            position += len(tokens)
-            words.append(
-                Word(
-                    start=start,
-                    end=max(start, starts[position]),
-                    text=text,
-                    probability=round(sum(share) / len(share), 4),
-                )
+    for text, tokens in pieces:
+        share = list(probabilities[position : position + len(tokens)]) or [0.0]
+        start = starts[position]
+        position += len(tokens)
+        words.append(
+            Word(
+                start=start,
+                end=max(start, starts[position]),
+                text=text,
+                probability=round(sum(share) / len(share), 4),
             )
-        found.append(shorten_stretched(join_punctuation(words)))
-    return found
+        )
+    return shorten_stretched(join_punctuation(words))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a window's text belongs."""
+
+    member: WindowAudio
+    prompt: Prompt
+    chunk_id: int
 
 
 def segments(
-    place: tuple[WindowAudio, Prompt, int],
-    texts: Sequence[str],
-    timing: Timing,
-    sureness: tuple[float, float],
+    place: Place, text: str, words: Sequence[Word] | None, sureness: Decoded
 ) -> tuple[Segment, ...]:
     """Build a window's segments, on the recording's clock.
 
     Args:
         place: the window, what it was prompted with, and its chunk.
-        texts: of the phrases; empty ones are left out.
-        timing: of the phrases.
-        sureness: average log probability of the window, and probability of no speech.
+        text: of the whole window.
+        words: of the text, timed from the window's start; None if they were not asked for:
+            then the text is one segment, as long as the window.
+        sureness: of the window.
     """
-    member, prompt, chunk_id = place
-    offset = member.window.span.start
-    built = []
-    for number, (phrase, text) in enumerate(zip(timing.phrases, texts, strict=True)):
-        if not text.strip():
-            continue
-        words = timing.words[number] if timing.words else ()
-        start, end = (words[0].start, words[-1].end) if words else (phrase.start, phrase.end)
-        built.append(
-            Segment(
-                start=offset + start,
-                end=offset + max(start, end),
-                text=text,
-                words=tuple(
-                    Word(
-                        start=offset + word.start,
-                        end=offset + word.end,
-                        text=word.text,
-                        probability=word.probability,
-                    )
-                    for word in words
-                ),
-                chunk_id=chunk_id,
-                window=member.window.index,
-                bias_window_id=member.bias.bias_window_id,
-                bias_terms=prompt.terms,
-                average_logprob=sureness[0],
-                no_speech_probability=sureness[1],
-                compression_ratio=compression_ratio(text),
-            )
-        )
-    return tuple(built)
+    if not text.strip():
+        return ()
+    span = place.member.window.span
+    if words is None:
+        return (_segment(place, text, (), sureness),)
+    placed = [
+        replace(word, start=span.start + word.start, end=span.start + word.end) for word in words
+    ]
+    return tuple(
+        _segment(place, "".join(word.text for word in phrase), phrase, sureness)
+        for phrase in split_phrases(placed)
+    )
+
+
+def _segment(place: Place, text: str, words: tuple[Word, ...], sureness: Decoded) -> Segment:
+    window, bias = place.member.window, place.member.bias
+    return Segment(
+        start=words[0].start if words else window.span.start,
+        end=words[-1].end if words else window.span.end,
+        text=text,
+        words=words,
+        chunk_id=place.chunk_id,
+        window=window.index,
+        bias_window_id=bias.bias_window_id,
+        bias_terms=place.prompt.terms,
+        average_logprob=sureness.average_logprob,
+        no_speech_probability=sureness.no_speech,
+        compression_ratio=compression_ratio(text),
+    )

@@ -1,7 +1,8 @@
-"""Finding what a window says: Whisper's rules for timestamps, greedy and beam search.
+"""Finding what a window says: greedy and beam search, without timestamp tokens.
 
-The rules and the search are those of openai/whisper (`decoding.py`); a beam of
-one is its greedy decoding.
+The rules and the search are those of openai/whisper (`decoding.py`, with
+`without_timestamps`); a beam of one is its greedy decoding. When a word is said
+comes from the alignment (docs/decisions/0016).
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ from longscribe.adapters.recognizers.whisper.tokens import WhisperTokens
 from longscribe.config import DecodeSettings
 
 LONGEST_ANSWER = MAX_POSITIONS // 2
-MAX_INITIAL_TIME = 50
-"""The first timestamp of a window is at most 1 s (openai/whisper)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,42 +29,13 @@ class Answer:
     """What one window says, by the search."""
 
     tokens: tuple[int, ...]
-    """Timestamps included, the end not."""
+    """Text tokens, without the end."""
     logprob: float
     """Sum over all tokens and the end."""
 
     @property
     def average_logprob(self) -> float:
         return self.logprob / (len(self.tokens) + 1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What may follow in one hypothesis."""
-
-    text: bool
-    end: bool
-    first_time: int
-    last_time: int
-
-
-def limits(written: Sequence[int], tokens: WhisperTokens) -> Limits:
-    """Return what may follow `written`.
-
-    An answer begins with a time; times stand in pairs, except before the end,
-    and never decrease; no phrase lasts no time.
-    """
-    first, last = tokens.first_time, tokens.last_time
-    if not written:
-        return Limits(text=False, end=False, first_time=first, last_time=first + MAX_INITIAL_TIME)
-    after_time = written[-1] >= first
-    paired = len(written) < 2 or written[-2] >= first
-    if after_time and paired:
-        return Limits(text=True, end=True, first_time=last + 1, last_time=last)
-    latest = max((token for token in written if token >= first), default=first - 1)
-    if after_time:
-        return Limits(text=False, end=True, first_time=latest, last_time=last)
-    return Limits(text=True, end=True, first_time=latest + 1, last_time=last)
 
 
 def repeating(written: Sequence[int], length: int) -> set[int]:
@@ -122,15 +92,14 @@ def search(
 def _rules(
     rows: Sequence[Sequence[int]], tokens: WhisperTokens, settings: DecodeSettings
 ) -> StepRules:
-    found = [limits(row, tokens) for row in rows]
     penalized = settings.repetition_penalty != 1.0
     repeated = [{token for token in row if penalized and token < tokens.end} for row in rows]
-    forbidden = [repeating(row, settings.no_repeat_ngram) for row in rows]
+    # No answer begins with the end or with a lone space (openai/whisper's SuppressBlank).
+    forbidden = [
+        repeating(row, settings.no_repeat_ngram) if row else set(tokens.blank) for row in rows
+    ]
     return StepRules(
-        text=np.array([limit.text for limit in found]),
-        end=np.array([limit.end for limit in found]),
-        first_time=np.array([limit.first_time for limit in found], dtype=np.int32),
-        last_time=np.array([limit.last_time for limit in found], dtype=np.int32),
+        end=np.array([bool(row) for row in rows]),
         penalty=settings.repetition_penalty,
         repeated=_marked(repeated, tokens) if penalized else None,
         forbidden=_marked(forbidden, tokens) if any(forbidden) else None,

@@ -95,21 +95,27 @@ class WhisperTokens:
         return {code: token for code, token in found if token is not None}
 
     def opening(self, language: str | None, task: Task) -> tuple[int, ...]:
-        """Return what stands between prompt and answer: start, language, task."""
+        """Return what stands between prompt and answer: start, language, task, no times."""
         if not self.multilingual:
-            return (self.start,)
-        return (self.start, self._id(f"<|{language or 'en'}|>"), self._id(f"<|{task}|>"))
+            return (self.start, self.no_times)
+        spoken = self._id(f"<|{language or 'en'}|>")
+        return (self.start, spoken, self._id(f"<|{task}|>"), self.no_times)
 
     @cached_property
     def suppressed(self) -> tuple[int, ...]:
-        """Tokens that are never written: special ones, and marks of what is not speech."""
+        """Tokens that are never written: special ones, times, and marks of what is not speech."""
         allowed_marks = {self.encode(" -")[0], self.encode(" '")[0]}  # not at a word's beginning
         found = set(allowed_marks)
         for symbol in (*_SYMBOLS, *_MUSIC):
             for tokens in (self.encode(symbol), self.encode(" " + symbol)):
                 if len(tokens) == 1 or symbol in _MUSIC:
                     found.add(tokens[0])
-        return (*sorted(found), *range(self.end + 1, self.first_time))
+        return (*sorted(found), *range(self.end + 1, self.last_time + 1))
+
+    @cached_property
+    def blank(self) -> tuple[int, ...]:
+        """The token of a lone space, if there is one: no answer begins with it."""
+        return tuple(self.encode(" ")[:1])
 
     def split_words(
         self, tokens: Sequence[int], language: str | None
