@@ -227,6 +227,15 @@ class RunFinished(_Event):
     text: int
     """Samples that hold text."""
     silence: int
+    wordless: tuple[Span, ...] = ()
+    """Speech without words. The default is for older journals."""
+    loses_words: bool = False
+    """Whether that is so much of all speech that the recognizer loses words."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing: no gap, and no sign that the recognizer loses words."""
+        return not self.gaps and not self.loses_words
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from longscribe.core.coverage import assert_accounted, totals
+from longscribe.core.coverage import assert_accounted, loses_words, totals
 from longscribe.core.lifecycle import ChunkState
 from longscribe.job_events import (
     AudioRead,
@@ -129,11 +129,14 @@ def _finish(run: RunState) -> Iterator[JobEvent]:
     run.release_audio()
     yield from run.learn_terms()
     samples = totals(coverage)
+    wordless = tuple(entry.span for entry in coverage if entry.kind is CoverageKind.WORDLESS)
     yield run.tools.journal.record(
         RunFinished(
             gaps=len(view.gaps()),
             duration=view.duration,
             text=samples[CoverageKind.TEXT],
             silence=samples[CoverageKind.SILENCE],
+            wordless=wordless,
+            loses_words=loses_words(samples[CoverageKind.WORDLESS], samples[CoverageKind.TEXT]),
         )
     )

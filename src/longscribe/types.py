@@ -100,6 +100,9 @@ class Window:
     window that owns its middle."""
     speech: int
     """Samples in which the detector heard speech."""
+    voiced: tuple[Span, ...] = ()
+    """Where in the recording it heard them. The default is for windows that hold no speech, and for
+    older journals."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -347,7 +350,10 @@ class Gap:
 
 class CoverageKind(StrEnum):
     TEXT = "text"
+    """Words stand there."""
     SILENCE = "silence"
+    WORDLESS = "wordless"
+    """The detector hears speech, and no word could be got from it."""
     GAP = "gap"
     PENDING = "pending"
     """Not yet decoded. Never in a finished transcript."""
@@ -387,10 +393,15 @@ class Transcript:
 
     @property
     def complete(self) -> bool:
-        """True when every sample is text or silence."""
+        """True when every sample is text or silence: all speech has words."""
         return all(
             entry.kind in (CoverageKind.TEXT, CoverageKind.SILENCE) for entry in self.coverage
         )
+
+    @property
+    def wordless(self) -> tuple[Span, ...]:
+        """The stretches in which the detector hears speech and no word stands."""
+        return tuple(entry.span for entry in self.coverage if entry.kind is CoverageKind.WORDLESS)
 
 
 @dataclass(frozen=True, kw_only=True)

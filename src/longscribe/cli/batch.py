@@ -61,7 +61,7 @@ def _transcribe_one(rest: list[Path], options: Options, display: Display) -> int
             for event in events:
                 display.show(event)
                 if isinstance(event, RunFinished):
-                    status = EXIT_GAPS if event.gaps else EXIT_OK
+                    status = EXIT_OK if event.complete else EXIT_GAPS
     except LongscribeError as error:
         display.error(error)
         return error.exit_status

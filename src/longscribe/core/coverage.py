@@ -1,14 +1,36 @@
-"""The coverage ledger: every sample is text, silence, a declared gap or still pending."""
+"""The coverage ledger: what every sample of the recording is.
+
+Text, silence, speech without words, a declared gap, or still pending.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from longscribe.types import Chunk, CoverageEntry, CoverageKind, Gap, Span, WindowResult
+from longscribe.core.wordless import wordless
+from longscribe.types import (
+    SAMPLE_RATE,
+    Chunk,
+    CoverageEntry,
+    CoverageKind,
+    Gap,
+    Segment,
+    Span,
+    WindowResult,
+    Word,
+)
 
 NO_SPEECH = "no speech"
 NO_WORDS = "no words"
-"""Something was heard, but the recognizer found no words in it."""
+"""Something was heard, but the recognizer found no words in it, and it is too short to matter."""
+SPEECH_WITHOUT_WORDS = "speech without words"
+MUCH_WORDLESS = 0.02
+MUCH_WORDLESS_LEAST = 5 * SAMPLE_RATE
+"""Speech without words over this share of all speech, and over 5 s, means that the recognizer
+loses words: such a run is not complete. Read speech has 0.1 % before it is decoded again, laughter
+and songs in a film add a little (docs/decisions/0020)."""
 
 
 def chunk_entries(chunk: Chunk, heard: Mapping[int, bool]) -> Iterator[CoverageEntry]:
@@ -88,6 +110,81 @@ def merged(entries: Iterable[CoverageEntry]) -> list[CoverageEntry]:
         else:
             joined.append(entry)
     return joined
+
+
+def wordless_spans(windows: Iterable[WindowResult]) -> list[Span]:
+    """Return the speech without words of a transcript, in order.
+
+    Speech and words are held against each other a few windows at a time: at a seam a word
+    may stand in the neighbour's result.
+
+    Args:
+        windows: stitched, in order; a few are held at a time.
+    """
+    spans: list[Span] = []
+    near: deque[WindowResult] = deque(maxlen=4)
+    for window in windows:
+        near.append(window)
+        spans += _wordless_in(list(near)[-3:-1], near)
+    spans += _wordless_in(list(near)[-2:], near)
+    return united(spans)
+
+
+def _wordless_in(windows: Sequence[WindowResult], near: Iterable[WindowResult]) -> list[Span]:
+    speech = [
+        span.clipped(result.window.owns)
+        for result in windows
+        for span in result.window.voiced
+        if span.overlap(result.window.owns)
+    ]
+    return wordless(speech, [said for result in near for said in said_in(result)])
+
+
+def said_in(result: WindowResult) -> Iterator[Word | Segment]:
+    """Yield the words of a window; the phrases as they are where there are no word times."""
+    for segment in result.segments:
+        if segment.words:
+            yield from segment.words
+        elif segment.text.strip():
+            yield segment
+
+
+def united(spans: Iterable[Span]) -> list[Span]:
+    """Return the spans in order, those that overlap as one."""
+    found: list[Span] = []
+    for span in sorted(spans):
+        if found and span.start < found[-1].end:
+            found[-1] = Span(start=found[-1].start, end=max(found[-1].end, span.end))
+        else:
+            found.append(span)
+    return found
+
+
+def declared_wordless(
+    entries: Iterable[CoverageEntry], spans: Sequence[Span]
+) -> Iterator[CoverageEntry]:
+    """Yield the entries with `spans` taken out of text and silence as speech without words."""
+    for entry in entries:
+        if entry.kind not in (CoverageKind.TEXT, CoverageKind.SILENCE):
+            yield entry
+            continue
+        position = entry.span.start
+        for span in spans:
+            if not span.overlap(entry.span):
+                continue
+            within = span.clipped(entry.span)
+            yield replace(entry, span=Span(start=position, end=within.start))
+            yield CoverageEntry(
+                span=within, kind=CoverageKind.WORDLESS, reason=SPEECH_WITHOUT_WORDS
+            )
+            position = within.end
+        yield replace(entry, span=Span(start=position, end=entry.span.end))
+
+
+def loses_words(wordless_samples: int, text_samples: int) -> bool:
+    """Return whether so much speech is without words that the transcript is not complete."""
+    most = MUCH_WORDLESS * (wordless_samples + text_samples)
+    return wordless_samples > max(most, MUCH_WORDLESS_LEAST)
 
 
 def totals(entries: Sequence[CoverageEntry]) -> dict[CoverageKind, int]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from longscribe.core.coverage import chunk_entries, gap_entries, heard, merged
+from longscribe.core.coverage import (
+    chunk_entries,
+    declared_wordless,
+    gap_entries,
+    heard,
+    merged,
+    wordless_spans,
+)
 from longscribe.core.ladder import Step, split, split_point
 from longscribe.core.lifecycle import SETTLED, ChunkState, moved
 from longscribe.core.stitching import stitch
@@ -173,7 +180,8 @@ class LedgerView:
             rest = CoverageEntry(span=tail.span, kind=CoverageKind.GAP, reason=tail.reason)
         else:
             rest = CoverageEntry(span=Span(start=end, end=self.duration), kind=CoverageKind.PENDING)
-        return merged([*entries, rest])
+        covered = declared_wordless([*entries, rest], wordless_spans(self.windows()))
+        return merged(covered)
 
     def _cover(self, entry: ChunkEntry) -> Iterator[CoverageEntry]:
         if entry.state is ChunkState.DONE and not entry.chunk.windows:

@@ -1,6 +1,6 @@
 """Words of a decoded window: punctuation, plausible lengths, and phrases made of them.
 
-Whisper is decoded without timestamp tokens (docs/decisions/0016), so a window's answer is
+Whisper is decoded without timestamp tokens (docs/decisions/0020), so a window's answer is
 one text. Its words are timed by alignment, and phrases are cut where sentences end and
 where speech pauses.
 """
@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from longscribe.types import SAMPLE_RATE, Word, to_samples
+from longscribe.types import SAMPLE_RATE, Segment, Word, to_samples
 
 FRAME_STEP = SAMPLE_RATE // 50
 """Samples between two frames that the decoder attends to: 20 ms (openai/whisper, audio.py)."""
@@ -26,8 +26,30 @@ PHRASE_PAUSE = to_samples(1.0)
 LONGEST_PHRASE = to_samples(15.0)
 """A longer phrase is divided at its longest pause."""
 ABBREVIATIONS = frozenset(
-    ("mr", "mrs", "ms", "dr", "st", "jr", "sr", "prof", "rev", "gen", "col", "capt", "lt", "sgt")
-    + ("hon", "esq", "messrs", "mme", "mlle", "hr", "fr", "vs", "vol")
+    {
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "st",
+        "jr",
+        "sr",
+        "prof",
+        "rev",
+        "gen",
+        "col",
+        "capt",
+        "lt",
+        "sgt",
+        "hon",
+        "esq",
+        "messrs",
+        "mme",
+        "mlle",
+        "hr",
+        "fr",
+        "vs",
+    }
 )
 """Words, in small letters, whose full stop is no end of a sentence."""
 PREPENDED = "\"'“¿([{-"
@@ -122,3 +144,18 @@ def _divided(phrase: tuple[Word, ...]) -> list[tuple[Word, ...]]:
         key=lambda n: (phrase[n].start - phrase[n - 1].end, -abs(phrase[n].start - middle)),
     )
     return [*_divided(phrase[:at]), *_divided(phrase[at:])]
+
+
+def segments_of(words: Sequence[Word], like: Segment) -> tuple[Segment, ...]:
+    """Return phrases made of `words`, which share what `like` says of their window."""
+    return tuple(
+        replace(
+            like,
+            start=phrase[0].start,
+            end=phrase[-1].end,
+            text=(text := "".join(word.text for word in phrase)),
+            words=phrase,
+            compression_ratio=compression_ratio(text),
+        )
+        for phrase in split_phrases(words)
+    )

@@ -159,6 +159,7 @@ class ChunkPlanner:
                     span=_shift_to_file(window.span, self._start),
                     owns=_shift(window.owns, self._start),
                     speech=window.speech,
+                    voiced=tuple(_shift(piece, self._start) for piece in window.voiced),
                 )
                 for index, window in enumerate(windows)
             ),
@@ -228,7 +229,11 @@ class _Reach:
 class _PackedWindow:
     span: _Reach
     owns: Span
-    speech: int
+    voiced: tuple[Span, ...]
+
+    @property
+    def speech(self) -> int:
+        return sum(piece.length for piece in self.voiced)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,5 +325,5 @@ def _window(
             end=reach_end if cut_after else min(owns_end, end + padding),
         ),
         owns=Span(start=owns_start, end=owns_end),
-        speech=sum(piece.length for piece in groups[index]),
+        voiced=groups[index],
     )

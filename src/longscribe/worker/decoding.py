@@ -14,7 +14,8 @@ import numpy as np
 
 from longscribe.config import BiasMode, BiasSettings, text_language
 from longscribe.core.bias.ranking import of_language
-from longscribe.core.quality import best_hearing, complaint, other_hearings
+from longscribe.core.coverage import audio_extent
+from longscribe.core.quality import best_hearing, complaint, other_hearings, without_piles
 from longscribe.ports import (
     DecodeTask,
     LanguageTask,
@@ -22,10 +23,11 @@ from longscribe.ports import (
     Recognizer,
     WindowAudio,
 )
-from longscribe.types import ChunkResult, Glossary, Segment, Window, WindowResult
+from longscribe.types import ChunkResult, Glossary, Segment, Span, Window, WindowResult
 from longscribe.worker.factories import find_factory
 from longscribe.worker.messages import BatchDone, ChunkDecoded, LanguageHeard
 from longscribe.worker.verifying import Verifier
+from longscribe.worker.wordless import SecondDecoder
 
 if TYPE_CHECKING:
     from longscribe.ports import Pcm
@@ -64,7 +66,10 @@ class ChunkDecoder:
         started = time.monotonic()
         chunk_id = task.chunk.chunk_id
         verifying = task.bias.mode is BiasMode.VERIFY
-        settings = replace(task.settings, word_times=task.settings.word_times or verifying)
+        # Words are timed whether or not they are wanted in the result: phrases are cut by them,
+        # and speech without words is found.
+        word_times = self._recognizer.capabilities.word_times
+        settings = replace(task.settings, word_times=word_times or task.settings.word_times)
         audio = [
             WindowAudio(window=window, bias=bias, pcm=self._audio(window))
             for window, bias in zip(task.chunk.windows, task.biases, strict=True)
@@ -79,8 +84,10 @@ class ChunkDecoder:
                 continue
             again = replace(task, settings=settings)
             for better in _hear_again(first, member, again, self._recognizer):
-                results[member.window.index] = better
+                results[member.window.index] = without_piles(better)
                 yield BatchDone(chunk_id=chunk_id, windows=1, samples=0)
+        if word_times:
+            yield from self._fill(results, audio, replace(task, settings=settings))
         windows = tuple(results[member.window.index] for member in audio)
         if verifying and self._glossary.terms:
             language = text_language(settings.task, settings.language) or "en"
@@ -101,6 +108,16 @@ class ChunkDecoder:
             peak_memory=peak_memory(),
         )
 
+    def _fill(
+        self, results: dict[int, WindowResult], members: Sequence[WindowAudio], task: DecodeTask
+    ) -> Iterator[BatchDone]:
+        """Decode speech again in which no word was found; put what is found into `results`."""
+        bounds = audio_extent(task.chunk)
+        decoder = SecondDecoder(self._recognizer, self._samples, bounds)
+        for better in decoder.fill(results, members, task.settings):
+            results[better.window.index] = better
+            yield BatchDone(chunk_id=task.chunk.chunk_id, windows=1, samples=0)
+
     def _verifier(self, settings: BiasSettings, language: str) -> Verifier:
         """Return what verifies text in this language; its index over the terms is built once."""
         key = settings, language
@@ -115,8 +132,10 @@ class ChunkDecoder:
         return self._verifiers[key]
 
     def _audio(self, window: Window) -> Pcm:
-        """Map the window's samples; only its own pages are touched, and only while in use."""
-        span = window.span
+        return self._samples(window.span)
+
+    def _samples(self, span: Span) -> Pcm:
+        """Map a part of the recording; only its own pages are touched, and only while in use."""
         return np.memmap(
             self._spool, dtype="<i2", mode="r", offset=2 * span.start, shape=(span.length,)
         )

@@ -2,7 +2,7 @@
 
 The rules and the search are those of openai/whisper (`decoding.py`, with
 `without_timestamps`); a beam of one is its greedy decoding. When a word is said
-comes from the alignment (docs/decisions/0016).
+comes from the alignment (docs/decisions/0020).
 """
 
 from __future__ import annotations
