@@ -128,7 +128,11 @@ def main() -> int:
         results=results,
         speech=speech.SpeechSpans(given.work / "speech"),
     )
-    bench.run()
+    try:
+        bench.run()
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; what is done is kept in {given.work}", file=sys.stderr)
+        return 130
     return report(bench, given, [row for row in wanted if row.unavailable])
 
 
