@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -464,44 +462,3 @@ def test_the_details_can_be_written_as_json() -> None:
     (one,) = ours["recordings"]
     assert one["dropped_runs"] == [{"words": "charlie delta echo foxtrot", "shared": False}]
     assert (one["words"], one["deletions"], ours["invented"]) == (12, 4, "")
-
-
-# --- all of it ---------------------------------------------------------------
-
-
-@pytest.mark.needs_real_model("tiny.en")
-def test_the_benchmark_runs_on_a_sentence(real_tiny_en: Path, sentences, tmp_path: Path) -> None:
-    spoken = sentences[0]
-    speech = tmp_path / "speech"
-    speech.mkdir()
-    shutil.copy(spoken.media, speech)
-    (speech / spoken.media.name).with_suffix(".txt").write_text(spoken.text, encoding="utf-8")
-
-    def bench() -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "bench/long_form.py", "--speech", speech, "--non-speech", "0"]
-        command += ["--model", real_tiny_en, "--rows", OURS, BATCHED, SEQUENTIAL, "openai"]
-        command += ["--work", tmp_path / "work", "--json", tmp_path / "found.json"]
-        return subprocess.run(
-            [str(part) for part in command],
-            cwd=rows_module.ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    done = bench()
-    missed = "**missed**" in done.stdout
-    assert done.returncode == missed, done.stdout + done.stderr
-    assert "WER" in done.stdout
-    assert "- left out: openai/whisper: " in done.stdout
-    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
-    assert not found["failures"]
-    assert [row["row"] for row in found["rows"]] == [OURS, SEQUENTIAL, BATCHED]
-    for row in found["rows"]:
-        (one,) = row["recordings"]
-        assert one["wer"] <= 10
-        assert one["cpu_seconds"] > 0
-        assert one["peak_bytes"] > 50 << 20
-    again = bench()
-    assert again.stderr == ""  # nothing was run
-    assert again.stdout == done.stdout
