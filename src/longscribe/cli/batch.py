@@ -6,10 +6,9 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-from rich.console import Console
-
 from longscribe import api, wiring
 from longscribe.cli.progress import Display
+from longscribe.cli.terminal import messages
 from longscribe.config import Options
 from longscribe.errors import LongscribeError, UsageError
 from longscribe.job_events import RunFinished
@@ -30,7 +29,7 @@ def transcribe_all(media: list[Path], options: Options, *, verbose: bool, quiet:
     if (learnt := wiring.learnt_file(options)) is not None:
         learnt.check()
     # Messages go to standard error: standard output stays free for pipelines.
-    console = _Console(stderr=True)
+    console = messages()
     statuses = []
     for number, path in enumerate(media):
         job, out = wiring.job_folder(path, options).path, wiring.output_dir(options)
@@ -39,12 +38,6 @@ def transcribe_all(media: list[Path], options: Options, *, verbose: bool, quiet:
         if statuses[-1] == EXIT_INTERRUPTED:
             break
     return next(status for status in _WORST_FIRST if status in statuses)
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Go on: Rich would end the program, and with it the run."""
-        self.quiet = True
 
 
 def _transcribe_one(rest: list[Path], options: Options, display: Display) -> int:
