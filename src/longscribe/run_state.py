@@ -150,6 +150,7 @@ class RunState:
         return LedgerView(
             media=self.job.media.name,
             language=self.chunks.language,
+            text_language=text_language(self.job.options.task, self.chunks.language),
             ledger=self.ledger,
             load=self._load,
             expected=(self._info.duration or 0) if self._info else 0,
