@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from longscribe import api, wiring
+from longscribe.adapters import incoming
 from longscribe.cli.progress import Display
 from longscribe.cli.terminal import messages
 from longscribe.config import Options
@@ -32,8 +33,9 @@ def transcribe_all(media: list[Path], options: Options, *, verbose: bool, quiet:
     console = messages()
     statuses = []
     for number, path in enumerate(media):
-        job, out = wiring.job_folder(path, options).path, wiring.output_dir(options)
-        display = Display(console, path, job, out, quiet, verbose)
+        named = incoming.named(path)
+        job, out = wiring.job_folder(named, options).path, wiring.output_dir(options)
+        display = Display(console, named, job, out, quiet, verbose)
         statuses.append(_transcribe_one(media[number:], options, display))
         if statuses[-1] == EXIT_INTERRUPTED:
             break
@@ -70,7 +72,11 @@ def _check_together(media: list[Path], options: Options) -> None:
             f"--job-dir names one job folder, but there are {len(media)} files.",
             "Leave it out: each file gets its own folder beside its outputs.",
         )
-    doubles = [stem for stem, count in Counter(path.stem for path in media).items() if count > 1]
+    doubles = [
+        stem
+        for stem, count in Counter(incoming.named(path).stem for path in media).items()
+        if count > 1
+    ]
     if doubles:
         raise UsageError(
             f"Several files are called {doubles[0]!r}; their outputs would overwrite each other.",

@@ -8,27 +8,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer import rich_utils
 
 from longscribe import __version__
-from longscribe.adapters.executors.starting import scarcity
-from longscribe.cli.batch import EXIT_INTERRUPTED, transcribe_all
+from longscribe.cli.batch import transcribe_all
 from longscribe.cli.bias_reporting import print_bias_report
 from longscribe.cli.doctoring import print_checkup
+from longscribe.cli.ending import run
 from longscribe.cli.inspecting import print_inspection, print_status
 from longscribe.cli.installing import install_engine, list_environments, remove_environment
 from longscribe.cli.modelling import models_app
 from longscribe.cli.replaying import print_replay
 from longscribe.cli.signals import set_up_signals
-from longscribe.cli.terminal import (
-    ReaderLeftError,
-    cannot_print,
-    drop_results,
-    flush_results,
-    hold_standard_streams,
-    messages,
-    shown,
-)
+from longscribe.cli.terminal import hold_standard_streams
 from longscribe.config import (
     DEFAULT_BATCH,
     BiasMode,
@@ -39,8 +30,7 @@ from longscribe.config import (
     PronouncerName,
     Task,
 )
-from longscribe.core.visible import visible
-from longscribe.errors import LongscribeError, StorageError, UsageError
+from longscribe.errors import UsageError
 
 app = typer.Typer(
     name="longscribe",
@@ -453,61 +443,10 @@ def doctor(
     raise typer.Exit(print_checkup(as_json=as_json))
 
 
-EXIT_READER_LEFT = 141
-"""As a shell has it for a program that SIGPIPE ended: 128 + 13."""
-
-
 def main() -> None:
     """Run the command line; every error of ours is one clear line."""
     hold_standard_streams()
     set_up_signals()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as Python does for standard error
-    sys.exit(_run())
-
-
-def _run() -> int:
-    """Do what the arguments say; return the exit status."""
-    try:
-        status = app(standalone_mode=False)
-        flush_results()
-    except ReaderLeftError:
-        drop_results()
-        return EXIT_READER_LEFT
-    except LongscribeError as error:
-        return _say(error)
-    except OSError as error:
-        return _say(_system_error(error))
-    except (KeyboardInterrupt, typer.Abort):
-        return EXIT_INTERRUPTED
-    except Exception as error:
-        if (scarce := scarcity(error)) is not None:
-            return _say(scarce)
-        if (status := _wrong_arguments(error)) is None:
-            raise
-    return status or 0
-
-
-def _say(error: LongscribeError) -> int:
-    messages(soft_wrap=True).print(f"[red]error:[/red] {shown(error)}")
-    return error.exit_status
-
-
-def _system_error(error: OSError) -> LongscribeError:
-    """Return what to say of an error of the system that nothing below has explained."""
-    if (scarce := scarcity(error)) is not None:
-        return scarce
-    if error.filename is None:
-        drop_results()
-        return cannot_print(error)
-    return StorageError(f"{error.filename}: {error.strerror}.")
-
-
-def _wrong_arguments(error: Exception) -> int | None:
-    """Say what is wrong with the arguments, as Typer would; None if that is not the error."""
-    # Typer's class of errors has changed its home; what it can do has not.
-    if not (hasattr(error, "format_message") and hasattr(error, "message")):
-        return None
-    error.message = visible(str(error.message))
-    rich_utils.rich_format_error(error)  # type: ignore[arg-type]
-    return int(getattr(error, "exit_code", UsageError.exit_status))
+    sys.exit(run(app))
