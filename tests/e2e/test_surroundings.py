@@ -361,8 +361,9 @@ def test_what_is_no_file_is_refused_and_the_rest_is_done(media: Path, tmp_path: 
     assert (tmp_path / "out" / "tiny.txt").stat().st_size > 100
 
 
-@pytest.mark.parametrize("stdin", ["</dev/null", "<&-", "< ."])
+@pytest.mark.parametrize("stdin", ["</dev/null", "<&-", "< empty"])
 def test_nothing_comes_through_the_pipe(stdin: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
     done = shell(f"longscribe transcribe - {' '.join(brief('out'))} {stdin}", tmp_path)
     assert done.status == 1
     assert "standard input" in done.error_line()

@@ -271,6 +271,7 @@ def _started(
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 env=environment,
+                cwd=_folder(log),
                 start_new_session=True,
             )
     except OSError as error:
@@ -281,6 +282,15 @@ def _started(
         raise WorkerStartError(
             f"{python} can't be run: {error.strerror}.", "Expected a Python."
         ) from error
+
+
+def _folder(log: Path) -> Path | None:
+    """Return a folder to start a child in, which a Python must have; None where ours will do."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return log.parent
+    return None
 
 
 def _handle(pid: int) -> int | None:
