@@ -486,3 +486,31 @@ def test_media_that_disappear_are_one_clear_line_and_the_rest_is_done(
     with pytest.raises(Exception, match=r"gone\.flac") as raised:
         list(run)
     assert type(raised.value).__name__ in {"MediaError", "UsageError"}
+
+
+# --- a long glossary ---------------------------------------------------------
+
+
+def test_a_long_glossary_is_pronounced_once_and_says_the_same(media: Path, tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    others = (f"{one}{two}" for one in "BDFGKLMNPRST" for two in OTHER_NAMES)
+    names.write_text("Annabell\n" + "\n".join(others) + "\n")
+    more = ("--glossary", names, "--pronouncer", "letters", "--language", "en")
+    first = command("transcribe", media / "tiny.flac", *options(tmp_path / "a", *more))
+    assert first.status == 0, first.err
+    kept = tmp_path / "a" / "tiny.longscribe" / "pronunciations-en.txt"
+    assert kept.stat().st_size > 10_000
+    (tmp_path / "b" / "tiny.longscribe").mkdir(parents=True)
+    shutil.copy(kept, tmp_path / "b" / "tiny.longscribe")
+    again = command("transcribe", media / "tiny.flac", *options(tmp_path / "b", *more))
+    assert again.status == 0, again.err
+    assert support.outputs(tmp_path / "a", "tiny") == support.outputs(tmp_path / "b", "tiny")
+    assert (tmp_path / "b" / "tiny.longscribe" / kept.name).read_bytes() == kept.read_bytes()
+
+
+OTHER_NAMES = [
+    f"{first}{middle}{last}"
+    for first in ("olan", "erin", "avod", "ulim")
+    for middle in ("bar", "tesk", "mov", "rild", "gund", "lapp", "zenn")
+    for last in ("ov", "ix", "ard", "une", "elt", "osk", "imm")
+]
