@@ -12,11 +12,13 @@ A run that is cut short, by whatever, is gone on with by the same call.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from longscribe import wiring
+from longscribe.adapters import incoming
+from longscribe.adapters.executors.starting import scarcity
 from longscribe.adapters.glossary_files import load_glossary
 from longscribe.config import BiasMode, Options, text_language
 from longscribe.core.bias.learning import Source, extended
@@ -39,10 +41,12 @@ from longscribe.errors import (
 )
 from longscribe.fingerprint import fingerprint_file
 from longscribe.job import Job
-from longscribe.job_events import JobEvent, RunFailed, RunInterrupted
+from longscribe.job_events import JobEvent, RunFailed, RunFinished, RunInterrupted
+from longscribe.paths import absolute, given_path
 from longscribe.pipeline import run_job
 from longscribe.reading import begun_recognizer, latest_results, latest_run, open_journal
-from longscribe.run_state import RunState
+from longscribe.run_state import CancelledError, RunState
+from longscribe.runs import Run
 from longscribe.types import Glossary, Term, Transcript
 
 
@@ -58,7 +62,7 @@ def transcribe(
     again skips what is done.
 
     Args:
-        media: path of an audio or video file.
+        media: path of an audio or video file. `-` is standard input.
         options: defaults, changed by `LONGSCRIBE_…` variables, if not given.
         extra_terms: offered besides those of the glossary, behind them. If not given,
             what `learn_glossary` holds from other files.
@@ -70,7 +74,8 @@ def transcribe(
         JobError: the job folder is in use, damaged or of another version.
         StorageError: the disk is full or fails.
     """
-    with _opened(Path(media), options or Options.build(), extra_terms) as run:
+    place, settings = _placed(media, options)
+    with _opened(place, settings, extra_terms) as run:
         for _ in _run(run):
             pass
         view = run.view()
@@ -89,11 +94,12 @@ def events(
     options: Options | None = None,
     *,
     extra_terms: Sequence[Term] | None = None,
-) -> Generator[JobEvent]:
+) -> Run:
     """Transcribe a media file and yield what happens, each event once it is stored.
 
-    The run goes on while you iterate. Closing the generator (or leaving the
-    loop and dropping it) interrupts the run; calling again goes on.
+    The run goes on while you iterate, in whichever threads. Closing it (or leaving the
+    loop and dropping it) interrupts the run, and so does its `cancel()`, which may be
+    called from anywhere; calling `events` again goes on.
 
     Args:
         media: as for `transcribe`.
@@ -101,10 +107,29 @@ def events(
         extra_terms: as for `transcribe`.
 
     Raises:
+        UsageError: at once, where media is no path or the current folder is gone.
         As `transcribe`, at the first `next()` or later.
     """
-    with _opened(Path(media), options or Options.build(), extra_terms) as run:
-        yield from _run(run)
+    place, settings = _placed(media, options)
+
+    def steps(cancelled: Callable[[], bool]) -> Generator[JobEvent]:
+        with _opened(place, settings, extra_terms) as run:
+            run.cancelled = cancelled
+            yield from _run(run)
+
+    return Run(steps)
+
+
+def _placed(media: str | Path, options: Options | None) -> tuple[Path, Options]:
+    """Return media and options whose paths don't depend on the current folder any more."""
+    path = given_path(media)
+    placed = wiring.placed(options or Options.build())
+    return path if incoming.comes_through_pipe(path) else _absolute_media(path), placed
+
+
+def _absolute_media(path: Path) -> Path:
+    incoming.check_url(path)
+    return absolute(path)
 
 
 def resume(job_dir: str | Path) -> Transcript:
@@ -114,7 +139,7 @@ def resume(job_dir: str | Path) -> Transcript:
         JobError: there is no job.
         As `transcribe` otherwise.
     """
-    start, options = latest_run(Path(job_dir))
+    start, options = latest_run(given_path(job_dir, "The job folder"))
     return transcribe(start.media, options, extra_terms=start.extra_terms)
 
 
@@ -126,7 +151,7 @@ def bias_report(job_dir: str | Path) -> BiasReport:
     Raises:
         JobError: there is no job, or it was never started.
     """
-    job = Path(job_dir)
+    job = given_path(job_dir, "The job folder")
     with open_journal(job) as journal:
         run = latest_results(journal, job)
         options, extra = run.options, run.start.extra_terms
@@ -166,6 +191,8 @@ def learnt_elsewhere(options: Options, media: Sequence[str | Path]) -> tuple[Ter
         return ()
     marks = set()
     for each in media:
+        if incoming.comes_through_pipe(Path(each)):  # it can be read only once
+            continue
         with contextlib.suppress(OSError):  # a file that can't be read teaches nothing
             marks.add(Source(stem="", fingerprint=fingerprint_file(Path(each))).mark)
     return learnt.terms(without=marks)
@@ -176,6 +203,14 @@ def _opened(
     media: Path, options: Options, extra_terms: Sequence[Term] | None
 ) -> Iterator[RunState]:
     """Check everything that can be checked at once, lock the job, and open its tools."""
+    with _explained():
+        yield from _open(media, options, extra_terms)
+
+
+def _open(media: Path, options: Options, extra_terms: Sequence[Term] | None) -> Iterator[RunState]:
+    if incoming.comes_through_pipe(media):
+        media = _received(media, options)
+    incoming.check_kind(media)
     options, chosen = _with_recognizer(media, options)
     entry = wiring.recognizer(options.recognizer)
     python = wiring.worker_python(options)
@@ -215,6 +250,26 @@ def _opened(
                 tools.journal.close()
 
 
+def _received(media: Path, options: Options) -> Path:
+    """Return the copy of what comes through a pipe, in the folder of its job."""
+    folder = wiring.job_folder(incoming.named(media), options)
+    with folder.locked():
+        return incoming.receive(media, folder.path)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Explain an error of the system that nobody below has: no place of ours shows a traceback."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if (scarce := scarcity(error)) is not None:
+            raise scarce from error
+        if not isinstance(error, OSError):
+            raise
+        raise _storage_error(error) from error
+
+
 def _with_recognizer(media: Path, options: Options) -> tuple[Options, tuple[str, ...]]:
     """Return the options with the recognizer that `auto` is, and why it is that one."""
     if options.recognizer != AUTO:
@@ -231,7 +286,12 @@ def _verifies(glossary: Glossary, options: Options) -> bool:
 def _run(run: RunState) -> Generator[JobEvent]:
     """Run the job; note in the journal how it ended when it did not end well."""
     try:
-        yield from run_job(run)
+        for event in run_job(run):
+            yield event
+            if isinstance(event, RunFinished) and not event.gaps:
+                _drop_received(run)
+    except CancelledError:
+        yield run.tools.journal.record(RunInterrupted())
     except (KeyboardInterrupt, GeneratorExit):
         with contextlib.suppress(LongscribeError):
             run.tools.journal.record(RunInterrupted())
@@ -240,6 +300,14 @@ def _run(run: RunState) -> Generator[JobEvent]:
         raise _failed(run, _storage_error(error)) from error
     except LongscribeError as error:
         raise _failed(run, error) from error.__cause__
+
+
+def _drop_received(run: RunState) -> None:
+    """Remove the copy of what came through a pipe: nothing is left to be done with it."""
+    job = run.job
+    folder = wiring.job_folder(job.media, job.options).path
+    if incoming.was_received(job.media, folder) and not job.options.keep_audio:
+        incoming.drop(job.media)
 
 
 def _failed(run: RunState, error: LongscribeError) -> LongscribeError:
@@ -264,8 +332,6 @@ def _fingerprint(media: Path) -> str:
         UsageError: there is no such file.
         MediaError: it can't be read or is empty.
     """
-    if media.is_dir():
-        raise UsageError(f"{media} is a directory.", "Give media files.")
     try:
         if media.stat().st_size == 0:
             raise MediaError(f"{media} is empty (0 bytes).", "Was it copied or fetched completely?")

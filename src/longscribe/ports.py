@@ -506,7 +506,15 @@ class TranscriptView(Protocol):
     @property
     def media(self) -> str: ...
     @property
-    def language(self) -> str | None: ...
+    def language(self) -> str | None:
+        """What is spoken."""
+        ...
+
+    @property
+    def text_language(self) -> str | None:
+        """What is written: English where it was translated."""
+        ...
+
     @property
     def duration(self) -> int: ...
     @property

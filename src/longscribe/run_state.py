@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from longscribe.chunk_work import ChunkWork
@@ -56,6 +56,14 @@ FRAME = 512
 """Samples a frame of the speech detector (Silero at 16 kHz)."""
 
 
+class CancelledError(Exception):
+    """Whoever follows the run has called it off."""
+
+
+def _never() -> bool:
+    return False
+
+
 @dataclass(kw_only=True)
 class RunState:
     """What a run knows and does. Mutable; `pipeline.run_job` is its only user."""
@@ -64,6 +72,8 @@ class RunState:
     tools: Tools
     written: bool = False
     """True when the outputs say all that this run has to say."""
+    cancelled: Callable[[], bool] = _never
+    """Tells whether the run is to be interrupted."""
     _writing: WritingPace = field(default_factory=WritingPace)
     _keep_complete: bool = False
     """An earlier run left complete outputs: they stay until this one's are complete too."""
@@ -150,6 +160,7 @@ class RunState:
         return LedgerView(
             media=self.job.media.name,
             language=self.chunks.language,
+            text_language=text_language(self.job.options.task, self.chunks.language),
             ledger=self.ledger,
             load=self._load,
             expected=(self._info.duration or 0) if self._info else 0,
@@ -365,11 +376,14 @@ class RunState:
             self._progress = self.tools.executor.watched
 
     def check_progress(self) -> None:
-        """End a run in which nothing has moved for very long.
+        """End a run that was called off, or in which nothing has moved for very long.
 
         Raises:
+            CancelledError: it was called off.
             JobError: nothing was reported for `--job-timeout` seconds.
         """
+        if self.cancelled():
+            raise CancelledError
         idle = self.tools.executor.watched - self._progress
         limit = self.job.options.retry_settings.job_timeout
         if idle > limit:

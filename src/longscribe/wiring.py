@@ -57,6 +57,7 @@ from longscribe.core.crew import default_workers, threads_each
 from longscribe.core.refusals import demands
 from longscribe.errors import UsageError
 from longscribe.job import Job, Tools
+from longscribe.paths import absolute
 from longscribe.ports import TranscriptWriter
 from longscribe.types import Glossary
 
@@ -224,26 +225,39 @@ def job_folder(media: Path, options: Options) -> JobFolder:
     return JobFolder(path=path)
 
 
+def placed(options: Options) -> Options:
+    """Return options whose paths are absolute: they mean the same until the run has ended.
+
+    Raises:
+        UsageError: the current folder, which one of them starts from, is gone.
+    """
+    paths = {
+        name: absolute(path)
+        for name in ("glossary", "learn_glossary", "job_dir")
+        if (path := getattr(options, name)) is not None
+    }
+    model = local_path(options.model)
+    return options.model_copy(
+        update={
+            **paths,
+            "output_dir": absolute(output_dir(options)),
+            "model": str(absolute(model)) if model.exists() else options.model,
+        }
+    )
+
+
 def settled(options: Options) -> Options:
     """Return options as the job runs with them: workers and threads filled in, paths absolute.
 
     So the journal holds what `resume` and `replay` need from any folder.
     """
+    options = placed(options)
     cores = psutil.cpu_count(logical=False) or 1
     workers = options.workers or default_workers(options.device, cores)
     threads = threads_each(options.cpu_threads, workers, cores)
-    paths = {
-        name: path.absolute()
-        for name in ("glossary", "learn_glossary", "output_dir", "job_dir")
-        if (path := getattr(options, name)) is not None
-    }
-    model = local_path(options.model)
     aligner_path = local_aligner(options.align_model)
     return options.model_copy(
         update={
-            **paths,
-            "output_dir": output_dir(options).absolute(),
-            "model": str(model.absolute()) if model.exists() else options.model,
             "align_model": options.align_model if aligner_path is None else str(aligner_path),
             "workers": workers,
             "cpu_threads": threads,

@@ -15,7 +15,7 @@ from longscribe.adapters.journal.schema import TABLES, VERSION
 from longscribe.adapters.language.commonness import LISTED
 from longscribe.adapters.recognizers.inventory import ModelEntry
 from longscribe.adapters.recognizers.models import ModelState
-from longscribe.cli import batch, bias_reporting, doctoring
+from longscribe.cli import batch, bias_reporting, doctoring, ending
 from longscribe.cli.main import app
 from longscribe.config import BiasMode, Options, OutputFormat
 from longscribe.core.bias.glossary import COLUMNS, LONGEST_TERM
@@ -121,10 +121,16 @@ def test_every_error_is_documented_with_its_place_in_the_tree_and_its_status() -
 
 
 def test_every_exit_status_is_documented() -> None:
-    statuses = {getattr(batch, name) for name in vars(batch) if name.startswith("EXIT_")}
+    statuses = {
+        getattr(module, name)
+        for module in (batch, ending)
+        for name in vars(module)
+        if name.startswith("EXIT_")
+    }
     statuses |= {kind.exit_status for kind in errors.BY_SLUG.values()}
     table = {int(row[0]) for row in rows(read("docs/reference/exit-status.md")) if row[0].isdigit()}
     assert table == statuses
+    statuses -= {ending.EXIT_READER_LEFT}  # of the commands that print
     line = next(line for line in read("README.md").splitlines() if line.startswith("0 complete"))
     assert {int(number) for number in re.findall(r"(?:^|· )(\d+) ", line)} == statuses
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import io
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from longscribe import __version__
-from longscribe.cli.batch import EXIT_INTERRUPTED, transcribe_all
+from longscribe.cli.batch import transcribe_all
 from longscribe.cli.bias_reporting import print_bias_report
 from longscribe.cli.doctoring import print_checkup
+from longscribe.cli.ending import run
 from longscribe.cli.inspecting import print_inspection, print_status
 from longscribe.cli.installing import install_engine, list_environments, remove_environment
 from longscribe.cli.modelling import models_app
 from longscribe.cli.replaying import print_replay
+from longscribe.cli.signals import set_up_signals
+from longscribe.cli.terminal import hold_standard_streams
 from longscribe.config import (
     DEFAULT_BATCH,
     BiasMode,
@@ -30,7 +30,7 @@ from longscribe.config import (
     PronouncerName,
     Task,
 )
-from longscribe.errors import LongscribeError, UsageError
+from longscribe.errors import UsageError
 
 app = typer.Typer(
     name="longscribe",
@@ -443,21 +443,10 @@ def doctor(
     raise typer.Exit(print_checkup(as_json=as_json))
 
 
-def _interrupt(*_: object) -> None:
-    """A polite request to end is an interruption like Ctrl-C."""
-    raise KeyboardInterrupt
-
-
 def main() -> None:
     """Run the command line; every error of ours is one clear line."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    hold_standard_streams()
+    set_up_signals()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as Python does for standard error
-    try:
-        app()
-    except LongscribeError as error:
-        Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(run(app))

@@ -134,6 +134,7 @@ class LedgerView:
     """The transcript so far, read chunk by chunk; fulfils `TranscriptView`.
 
     Args:
+        text_language: of what is written, where that is not what is spoken.
         ledger: the state of every chunk.
         load: returns a finished chunk's result.
         expected: length by the media's header, until the true one is known.
@@ -141,6 +142,7 @@ class LedgerView:
 
     media: str
     language: str | None
+    text_language: str | None
     ledger: Ledger
     load: Callable[[ChunkEntry], ChunkResult]
     expected: int

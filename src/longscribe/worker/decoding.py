@@ -5,15 +5,16 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
 from longscribe.config import BiasMode, BiasSettings, text_language
 from longscribe.core.bias.ranking import of_language
+from longscribe.core.bias.retrieval import TermIndex
 from longscribe.core.coverage import audio_extent
 from longscribe.core.quality import best_hearing, complaint, other_hearings, without_piles
 from longscribe.ports import (
@@ -26,6 +27,7 @@ from longscribe.ports import (
 from longscribe.types import ChunkResult, Glossary, Segment, Span, Window, WindowResult
 from longscribe.worker.factories import find_factory
 from longscribe.worker.messages import BatchDone, ChunkDecoded, LanguageHeard
+from longscribe.worker.pronunciations import MANY, KeptPronunciations
 from longscribe.worker.verifying import Verifier
 from longscribe.worker.wordless import SecondDecoder
 
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
 
 LANGUAGE_WINDOWS = 8
 """Most windows judged to tell the language: one batch, up to four minutes."""
+
+
+TELL_EVERY = 2.0
+"""Seconds between two signs of progress from work that yields no windows."""
 
 
 class ChunkDecoder:
@@ -91,15 +97,9 @@ class ChunkDecoder:
         windows = tuple(results[member.window.index] for member in audio)
         if verifying and self._glossary.terms:
             language = text_language(settings.task, settings.language) or "en"
-            verifier = self._verifier(task.bias, language)
+            verifier = yield from _told(self._verifier(task.bias, language), chunk_id)
             steps = verifier.verify(windows, audio, settings, chunk_id)
-            while True:
-                try:
-                    batch = next(steps)
-                except StopIteration as end:
-                    windows = end.value
-                    break
-                yield BatchDone(chunk_id=chunk_id, windows=len(batch), samples=0)
+            windows = yield from _told(steps, chunk_id)
         if not task.settings.word_times:
             windows = tuple(_without_words(window) for window in windows)
         yield ChunkDecoded(
@@ -118,17 +118,22 @@ class ChunkDecoder:
             results[better.window.index] = better
             yield BatchDone(chunk_id=task.chunk.chunk_id, windows=1, samples=0)
 
-    def _verifier(self, settings: BiasSettings, language: str) -> Verifier:
+    def _verifier(
+        self, settings: BiasSettings, language: str
+    ) -> Generator[tuple[()], None, Verifier]:
         """Return what verifies text in this language; its index over the terms is built once."""
         key = settings, language
         if key not in self._verifiers:
             load = cast(LanguageToolsFactory, find_factory(self._language_tools))
-            self._verifiers[key] = Verifier(
-                self._recognizer,
-                of_language(self._glossary, language),
-                settings,
-                load(settings.pronouncer, language),
-            )
+            tools = load(settings.pronouncer, language)
+            glossary = of_language(self._glossary, language)
+            pronounce = tools.pronouncer.pronounce
+            if len(glossary.terms) >= MANY:
+                kept = KeptPronunciations(tools.pronouncer, language, self._spool.parent)
+                pronounce = kept.pronounce
+            building = TermIndex.building(glossary.terms, pronounce)
+            index = yield from _steps(building)
+            self._verifiers[key] = Verifier(self._recognizer, glossary, settings, tools, index)
         return self._verifiers[key]
 
     def _audio(self, window: Window) -> Pcm:
@@ -139,6 +144,36 @@ class ChunkDecoder:
         return np.memmap(
             self._spool, dtype="<i2", mode="r", offset=2 * span.start, shape=(span.length,)
         )
+
+
+Done = TypeVar("Done")
+
+
+def _steps(building: Generator[None, None, Done]) -> Generator[tuple[()], None, Done]:
+    """Return what is being built; each step towards it is a batch of nothing."""
+    while True:
+        try:
+            next(building)
+        except StopIteration as end:
+            built: Done = end.value
+            return built
+        yield ()
+
+
+def _told(
+    steps: Generator[Sequence[WindowResult], None, Done], chunk_id: int
+) -> Generator[BatchDone, None, Done]:
+    """Return what the steps lead to; tell of each batch, and of progress without one at times."""
+    told = time.monotonic()
+    while True:
+        try:
+            batch = next(steps)
+        except StopIteration as end:
+            done: Done = end.value
+            return done
+        if batch or time.monotonic() - told >= TELL_EVERY:
+            yield BatchDone(chunk_id=chunk_id, windows=len(batch), samples=0)
+            told = time.monotonic()
 
 
 def _progress(chunk_id: int, batch: Sequence[WindowResult]) -> BatchDone:

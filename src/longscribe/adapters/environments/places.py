@@ -18,6 +18,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from longscribe.paths import absolute, expanded, home
+
 HOME = "LONGSCRIBE_HOME"
 CONFIG = "LONGSCRIBE_CONFIG"
 SETTINGS_FILE = "longscribe.toml"
@@ -27,7 +29,7 @@ def settings_file(environ: Mapping[str, str] = os.environ) -> Path:
     """Return where the settings file is, if there is one."""
     named = environ.get(CONFIG)
     if named:
-        return Path(named).expanduser()
+        return expanded(named)
     return _folder(environ, "XDG_CONFIG_HOME", ".config") / SETTINGS_FILE
 
 
@@ -37,11 +39,11 @@ def environments(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def _folder(environ: Mapping[str, str], variable: str, default: str) -> Path:
-    home = environ.get(HOME)
-    if home:
-        return Path(home).expanduser().absolute()
+    own = environ.get(HOME)
+    if own:
+        return absolute(expanded(own))
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "longscribe"
+        return home() / "Library" / "Application Support" / "longscribe"
     # Its rules ask for a relative path in the variable to be ignored (XDG base directories).
     base = Path(environ.get(variable, ""))
-    return (base if base.is_absolute() else Path.home() / default) / "longscribe"
+    return (base if base.is_absolute() else home() / default) / "longscribe"
