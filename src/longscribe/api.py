@@ -12,12 +12,15 @@ A run that is cut short, by whatever, is gone on with by the same call.
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from longscribe import wiring
 from longscribe.adapters.glossary_files import load_glossary
+from longscribe.adapters.journal.folder import JobFolder
+from longscribe.adapters.own_files import film, is_same_file, is_there
 from longscribe.config import BiasMode, Options, text_language
 from longscribe.core.bias.learning import Source, extended
 from longscribe.core.bias.ranking import of_language
@@ -30,6 +33,7 @@ from longscribe.core.bias.report import (
 )
 from longscribe.core.choosing import AUTO
 from longscribe.core.keys import glossary_digest
+from longscribe.core.ownership import is_same_film, refuse_other_film
 from longscribe.errors import (
     GlossaryError,
     LongscribeError,
@@ -41,6 +45,7 @@ from longscribe.fingerprint import fingerprint_file
 from longscribe.job import Job
 from longscribe.job_events import JobEvent, RunFailed, RunInterrupted
 from longscribe.pipeline import run_job
+from longscribe.ports import Journal
 from longscribe.reading import begun_recognizer, latest_results, latest_run, open_journal
 from longscribe.run_state import RunState
 from longscribe.types import Glossary, Term, Transcript
@@ -115,6 +120,8 @@ def resume(job_dir: str | Path) -> Transcript:
         As `transcribe` otherwise.
     """
     start, options = latest_run(Path(job_dir))
+    # To insist on overwriting was said of the files that were there then.
+    options = options.model_copy(update={"overwrite": False})
     return transcribe(start.media, options, extra_terms=start.extra_terms)
 
 
@@ -189,7 +196,8 @@ def _opened(
     settled = wiring.settled(options)
     model = entry.find_model(settled.model)
     aligner = wiring.aligner(settled)
-    files = wiring.outputs(media, options)
+    wiring.refuse_own_goals([media], options, model.path)
+    files = wiring.outputs(media, options, model.path)
     folder = wiring.job_folder(media, options)
     job = Job(
         media=media,
@@ -208,11 +216,30 @@ def _opened(
         files.check()
         tools = wiring.tools(job, folder, files)
         try:
+            _refuse_other_film(job, folder, tools.journal)
             yield RunState(job=job, tools=tools)
         finally:
             tools.executor.close()
             with contextlib.suppress(LongscribeError):  # the cause is on its way already
                 tools.journal.close()
+
+
+def _refuse_other_film(job: Job, folder: JobFolder, journal: Journal) -> None:
+    """Refuse to go on with the job of another film: its transcript would be lost.
+
+    Raises:
+        UsageError: names both.
+    """
+    start, prints = journal.films()
+    if start is None:
+        return
+    settings = json.loads(start.settings)
+    begun = wiring.default_job_path(Path(start.media), Path(settings.get("output_dir") or ""))
+    before = film(Path(start.media), Path(settings.get("job_dir") or begun), prints)
+    now = film(job.media, folder.path, [job.fingerprint])
+    same = is_same_file(before.path, now.path)
+    if not is_same_film(before, now, same_file=same, there=is_there(before.path)):
+        raise refuse_other_film(str(folder.path), before.path, str(job.media))
 
 
 def _with_recognizer(media: Path, options: Options) -> tuple[Options, tuple[str, ...]]:

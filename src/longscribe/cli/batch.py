@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from rich.console import Console
 from longscribe import api, wiring
 from longscribe.cli.progress import Display
 from longscribe.config import Options
+from longscribe.core.names import folded, stem_of
+from longscribe.core.ownership import doubles
 from longscribe.errors import LongscribeError, UsageError
 from longscribe.job_events import RunFinished
 
@@ -77,9 +78,10 @@ def _check_together(media: list[Path], options: Options) -> None:
             f"--job-dir names one job folder, but there are {len(media)} files.",
             "Leave it out: each file gets its own folder beside its outputs.",
         )
-    doubles = [stem for stem, count in Counter(path.stem for path in media).items() if count > 1]
-    if doubles:
+    twins = doubles([str(path) for path in media], lambda path: folded(stem_of(Path(path).name)))
+    if twins is not None:
         raise UsageError(
-            f"Several files are called {doubles[0]!r}; their outputs would overwrite each other.",
+            f"The outputs of {twins[0]} and {twins[1]} would have the same names.",
             "Transcribe them one by one with different --output-dir.",
         )
+    wiring.refuse_own_goals(media, options)
