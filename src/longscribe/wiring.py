@@ -203,6 +203,9 @@ def pronouncer(options: Options) -> str:
     return pronouncer_here(options.pronouncer)
 
 
+_LEARNT, _JOB_FILE = "the list of learnt terms", "a file of the job"
+
+
 def outputs(media: Path, options: Options, model: Path | None = None) -> OutputFiles:
     """Return the output files of a job.
 
@@ -248,13 +251,12 @@ def refuse_own_goals(media: Sequence[Path], options: Options, model: Path | None
     Raises:
         UsageError: names both files.
     """
-    needs, learnt = needed(media, options, model), tuple(_learnt(options))
+    needs = needed(media, options, model)
     for path in media:
-        written = [named("an output", output) for output in outputs(path, options).paths]
-        refuse_clashes(written, needs)
+        refuse_clashes([named("an output", each) for each in outputs(path, options).paths], needs)
         own = tuple(_job_files(path, options))
-        refuse_clashes(own, [file for file in needs if file.role != own[0].role])
-    refuse_clashes(learnt, [file for file in needs if file.role != learnt[0].role])
+        refuse_clashes(own, [file for file in needs if file.role != _JOB_FILE])
+    refuse_clashes(_learnt(options), [file for file in needs if file.role != _LEARNT])
     names = [str(output) for path in media for output in outputs(path, options).paths]
     if (pair := doubles(names, lambda name: place(Path(name)))) is not None:
         raise UsageError(
@@ -265,12 +267,12 @@ def refuse_own_goals(media: Sequence[Path], options: Options, model: Path | None
 
 def _learnt(options: Options) -> Iterator[NamedFile]:
     if options.learn_glossary is not None:
-        yield named("the list of learnt terms", options.learn_glossary)
+        yield named(_LEARNT, options.learn_glossary)
 
 
 def _job_files(media: Path, options: Options) -> Iterator[NamedFile]:
     for path in job_folder(media, options).own_files:
-        yield named("a file of the job", path)
+        yield named(_JOB_FILE, path)
 
 
 def output_dir(options: Options) -> Path:

@@ -81,7 +81,8 @@ def _check_together(media: list[Path], options: Options) -> None:
     twins = doubles([str(path) for path in media], lambda path: folded(stem_of(Path(path).name)))
     if twins is not None:
         raise UsageError(
-            f"The outputs of {twins[0]} and {twins[1]} would have the same names.",
+            f"{twins[0]} and {twins[1]} are both called {stem_of(Path(twins[1]).name)!r}; their "
+            "outputs would overwrite each other.",
             "Transcribe them one by one with different --output-dir.",
         )
     wiring.refuse_own_goals(media, options)
