@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,9 +152,7 @@ def test_case_is_seen_through(run) -> None:
 
 def test_another_file_of_the_command_is_not_overwritten(run) -> None:
     speech("film.mp4")
-    speech("film.txt.wav")
-    shutil.move("film.txt.wav", "talk.json")
-    shutil.copy("talk.json", "film.json")
+    speech("film.json", 2)
     before = contents()
     done = run("film.mp4", "film.json", output_format="json")
     assert done.status == 2
@@ -440,6 +438,37 @@ def test_a_job_whose_folder_is_gone_ends_with_its_own_files_alone(run) -> None:
     assert contents() == before
 
 
+def test_what_goes_beside_takes_the_place_of_nothing_that_is_needed(run) -> None:
+    """The glossary has the very name that the text would have beside a file made by hand."""
+    speech("a.mp4")
+    Path("a.srt").write_text("by hand\n")
+    Path("a.new.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nAsk Rosalynd, then Rosalynd.\n")
+    before = contents()
+    assert run("a.mp4", output_format="srt", glossary=Path("a.new.srt"), bias="prompt").status == 0
+    assert {name: contents()[name] for name in before} == before
+    assert Path("a.new-2.srt").stat().st_size > 0
+
+
+def test_a_folder_whose_name_is_not_utf8_keeps_the_record(here: Path) -> None:
+    out = here / os.fsdecode(b"caf\xe9")
+    media = speech("a.mp4")
+    given = Options.build(**TALK, output_dir=out, job_dir=here / "job")
+    api.transcribe(media, given)
+    (out / "a.srt").write_text("by hand\n")
+    api.transcribe(media, given)
+    assert (out / "a.srt").read_text() == "by hand\n"
+    assert not (out / "a.new.srt").exists()
+
+
+def test_a_file_that_can_not_even_be_read_is_kept(run) -> None:
+    speech("a.mp4")
+    Path("a.srt").write_text("by hand\n")
+    Path("a.srt").chmod(0)
+    assert run("a.mp4").status == 0
+    Path("a.srt").chmod(0o600)
+    assert Path("a.srt").read_text() == "by hand\n"
+
+
 # --- A6: names without extension ----------------------------------------------
 
 
@@ -511,7 +540,6 @@ def test_two_jobs_at_once_write_both_their_texts(here: Path) -> None:
         for name in ("one", "two")
     }
     told: list[str] = []
-    ending: Iterator[str] = iter(runs)
     going = dict(runs)
     while going:  # in turns
         for name, events in list(going.items()):
@@ -520,7 +548,6 @@ def test_two_jobs_at_once_write_both_their_texts(here: Path) -> None:
                 del going[name]
             elif isinstance(event, Notice):
                 told.append(event.message)
-    assert next(ending) == "one"
     calm = {}
     for name in runs:
         out = here / f"calm-{name}"

@@ -7,6 +7,7 @@ import re
 import stat
 from collections.abc import Collection, Hashable, Iterator
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 
 from longscribe.core.names import folded
@@ -15,6 +16,8 @@ from longscribe.core.ownership import Film, NamedFile, Place
 PLAYLISTS = frozenset({".m3u", ".m3u8"})
 _MOST_LISTED = 1 << 20
 """Bytes of a playlist that are looked at."""
+_MOST_FILES = 10_000
+"""Of a model that are looked at."""
 _QUOTED_URI = re.compile(r'URI="([^"]*)"')
 
 
@@ -44,8 +47,8 @@ def _place(path: Path) -> Hashable:
     folder = path.parent
     try:
         found = folder.stat()
-    except (OSError, ValueError):
-        return (folded(os.path.realpath(folder)), folded(path.name))
+    except (OSError, ValueError):  # it is not there yet
+        return (folded(os.path.normpath(folder)), folded(path.name))
     return (found.st_dev, found.st_ino, folded(path.name))
 
 
@@ -55,9 +58,9 @@ def named(role: str, path: Path) -> NamedFile:
 
 
 def files_of(role: str, path: Path) -> Iterator[NamedFile]:
-    """Yield a file, or each file below a folder; nothing where there is neither."""
+    """Yield a file, or each file below a folder (if it is no whole disk); else nothing."""
     if path.is_dir():
-        for inner in sorted(path.rglob("*")):
+        for inner in islice(path.rglob("*"), _MOST_FILES):
             if inner.is_file():
                 yield named(role, inner)
     elif path.exists():

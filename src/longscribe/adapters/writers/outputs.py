@@ -116,13 +116,14 @@ class OutputFiles:
         """Return what the user should know of each output that is there and not the job's.
 
         Raises:
-            OutputError: there are too many of them.
+            OutputError, StorageError: they can't be looked at, or there are too many of them.
         """
         needed = self.needed()
         told: dict[str, str] = {}
-        for extension in self._extensions:
-            verdict = choose_place(self._places(extension, needed), "", self._claim(extension))
-            told |= _told(verdict)
+        with _explaining(self._family):
+            for extension in self._extensions:
+                verdict = choose_place(self._places(extension, needed), "", self._claim(extension))
+                told |= _told(verdict)
         return told
 
     def write(self, view: TranscriptView) -> Written:
@@ -204,7 +205,8 @@ class OutputFiles:
     def _slot(self, extension: str) -> str:
         """Return where a format goes, as seen from the job folder."""
         folder = os.path.relpath(self.directory.absolute(), self.job.absolute())
-        return f"{folder}/{extension}"
+        name = os.fsencode(folder).decode("utf-8", "backslashreplace")
+        return f"{name}/{extension}"
 
     def _probe(self) -> None:
         if self.directory.exists() and not self.directory.is_dir():
