@@ -12,6 +12,7 @@ A run that is cut short, by whatever, is gone on with by the same call.
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from longscribe import wiring
 from longscribe.adapters import incoming
 from longscribe.adapters.executors.starting import scarcity
 from longscribe.adapters.glossary_files import load_glossary
+from longscribe.adapters.journal.folder import JobFolder
+from longscribe.adapters.own_files import film, is_same_file, is_there
 from longscribe.config import BiasMode, Options, text_language
 from longscribe.core.bias.learning import Source, extended
 from longscribe.core.bias.ranking import of_language
@@ -32,6 +35,7 @@ from longscribe.core.bias.report import (
 )
 from longscribe.core.choosing import AUTO
 from longscribe.core.keys import glossary_digest
+from longscribe.core.ownership import is_same_film, refuse_other_film
 from longscribe.errors import (
     GlossaryError,
     LongscribeError,
@@ -44,6 +48,7 @@ from longscribe.job import Job
 from longscribe.job_events import JobEvent, RunFailed, RunFinished, RunInterrupted
 from longscribe.paths import absolute, given_path
 from longscribe.pipeline import run_job
+from longscribe.ports import Journal
 from longscribe.reading import begun_recognizer, latest_results, latest_run, open_journal
 from longscribe.run_state import CancelledError, RunState
 from longscribe.runs import Run
@@ -140,6 +145,8 @@ def resume(job_dir: str | Path) -> Transcript:
         As `transcribe` otherwise.
     """
     start, options = latest_run(given_path(job_dir, "The job folder"))
+    # To insist on overwriting was said of the files that were there then.
+    options = options.model_copy(update={"overwrite": False})
     return transcribe(start.media, options, extra_terms=start.extra_terms)
 
 
@@ -224,7 +231,8 @@ def _open(media: Path, options: Options, extra_terms: Sequence[Term] | None) -> 
     settled = wiring.settled(options)
     model = entry.find_model(settled.model)
     aligner = wiring.aligner(settled)
-    files = wiring.outputs(media, options)
+    wiring.refuse_own_goals([media], options, model.path)
+    files = wiring.outputs(media, options, model.path)
     folder = wiring.job_folder(media, options)
     job = Job(
         media=media,
@@ -243,6 +251,7 @@ def _open(media: Path, options: Options, extra_terms: Sequence[Term] | None) -> 
         files.check()
         tools = wiring.tools(job, folder, files)
         try:
+            _refuse_other_film(job, folder, tools.journal)
             yield RunState(job=job, tools=tools)
         finally:
             tools.executor.close()
@@ -255,6 +264,24 @@ def _received(media: Path, options: Options) -> Path:
     folder = wiring.job_folder(incoming.named(media), options)
     with folder.locked():
         return incoming.receive(media, folder.path)
+
+
+def _refuse_other_film(job: Job, folder: JobFolder, journal: Journal) -> None:
+    """Refuse to go on with the job of another film: its transcript would be lost.
+
+    Raises:
+        UsageError: names both.
+    """
+    start, prints = journal.films()
+    if start is None:
+        return
+    settings = json.loads(start.settings)
+    begun = wiring.default_job_path(Path(start.media), Path(settings.get("output_dir") or ""))
+    before = film(Path(start.media), Path(settings.get("job_dir") or begun), prints)
+    now = film(job.media, folder.path, [job.fingerprint])
+    same = is_same_file(before.path, now.path)
+    if not is_same_film(before, now, same_file=same, there=is_there(before.path)):
+        raise refuse_other_film(str(folder.path), before.path, str(job.media))
 
 
 @contextmanager

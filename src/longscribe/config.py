@@ -291,6 +291,7 @@ class Options(BaseSettings):
     # outputs
     output_dir: Path | None = None
     output_format: Annotated[tuple[OutputFormat, ...], NoDecode] = tuple(OutputFormat)
+    overwrite: bool = False
     job_dir: Path | None = None
     keep_audio: bool = False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -70,11 +70,27 @@ class LearntTerms(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What came of writing the outputs."""
+
+    files: tuple[Path, ...]
+    """Where the transcript stands now."""
+    delivered: Mapping[str, str]
+    """Slot → digest of what is in place; the slots are the journal's."""
+    told: Mapping[str, str]
+    """File that is not the job's own → what the user should know of it."""
+
+
 class Outputs(Protocol):
     """The output files."""
 
-    def write(self, view: TranscriptView) -> tuple[Path, ...]:
-        """Replace every output file by one that says what `view` says."""
+    def survey(self) -> Mapping[str, str]:
+        """Return what the user should know of files that are in the way, as in `Written.told`."""
+        ...
+
+    def write(self, view: TranscriptView) -> Written:
+        """Let the output files say what `view` says, but for those that others have changed."""
         ...
 
 

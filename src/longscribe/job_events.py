@@ -43,6 +43,8 @@ class RunStarted(_Event):
     """Offered besides the glossary's, such as those learnt from earlier files."""
     glossary: str = ""
     """Digest of all terms, by which a later reader knows whether the file has changed."""
+    fingerprint: str = ""
+    """Of the media. By it the job knows its film again under another name."""
 
 
 @dataclass(frozen=True, kw_only=True)

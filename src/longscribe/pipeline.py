@@ -61,9 +61,9 @@ def run_job(run: RunState) -> Iterator[JobEvent]:
             yield from _take(run, report)
         run.check_progress()
         if run.should_write:
-            yield run.write_outputs()
+            yield from run.write_outputs()
     if not run.written:
-        yield run.write_outputs()
+        yield from run.write_outputs()
     yield from _finish(run)
 
 

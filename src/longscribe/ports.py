@@ -8,7 +8,7 @@ Adding an adapter means one new file that fulfils one of these and one line in
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TextIO
@@ -29,6 +29,7 @@ from longscribe.job_events import (
     MediaProblem,
     MemoryRelieved,
     MemorySampled,
+    RunStarted,
     WorkerReady,
 )
 from longscribe.types import (
@@ -491,6 +492,26 @@ class Journal(Protocol):
 
     def outputs_complete(self) -> bool:
         """Tell whether the output files were last written by a run that had finished."""
+        ...
+
+    def will_write(self, digests: Collection[str]) -> None:
+        """Store that files with these contents are about to be put in place."""
+        ...
+
+    def wrote(self, digest: str) -> bool:
+        """Tell whether such a content may have been put in place, by this run or an earlier one."""
+        ...
+
+    def delivered(self, slot: str) -> str | None:
+        """Return the digest of the last content that was put in place there."""
+        ...
+
+    def save_outputs(self, event: JobEvent, delivered: Mapping[str, str]) -> JobEvent:
+        """Store that outputs are in place, with the digest for each slot, and the event of it."""
+        ...
+
+    def films(self) -> tuple[RunStarted | None, frozenset[str]]:
+        """Return how the latest run was started, and the fingerprints of all that was read."""
         ...
 
     def reopen_gaps(self) -> None:

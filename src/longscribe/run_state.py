@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from longscribe.chunk_work import ChunkWork
@@ -19,6 +19,7 @@ from longscribe.core.ladder import (
 )
 from longscribe.core.ledger import ChunkEntry, Ledger, LedgerView
 from longscribe.core.lifecycle import ChunkState
+from longscribe.core.names import stem_of
 from longscribe.core.patience import WritingPace
 from longscribe.core.planning import ChunkPlanner, one_chunk
 from longscribe.errors import JobError, MediaError, RecognizerError
@@ -83,6 +84,8 @@ class RunState:
     _language_failures: int = 0
     _reader_deaths: int = 0
     _told_not_aligned: bool = False
+    _told_kept: set[str] = field(default_factory=set)
+    """Files of others that the user has been told of."""
     _heard: int = 0
     _allowed: int | None = 0
     _announced: int = 0
@@ -129,10 +132,12 @@ class RunState:
                 settings=json.dumps(options.model_dump(mode="json")),
                 extra_terms=self.job.extra_terms,
                 glossary=glossary_digest(self.job.glossary),
+                fingerprint=self.job.fingerprint,
             )
         )
         for notice in self.job.notices:
             yield journal.record(Notice(message=notice))
+        yield from self._tell_kept(self.tools.outputs.survey())
 
     def recall_plan(self) -> bool:
         """Take the plan from the journal if the recording need not be read again."""
@@ -179,15 +184,23 @@ class RunState:
         due = self._writing.is_due(self.tools.executor.watched)
         return self.chunks.unwritten and due and not self._keep_complete
 
-    def write_outputs(self) -> JobEvent:
+    def write_outputs(self) -> Iterator[JobEvent]:
+        """Bring the outputs up to date; say, once a run, which files of others were in the way."""
         started = self.tools.executor.watched
-        files = self.tools.outputs.write(self.view())
+        written = self.tools.outputs.write(self.view())
         self._writing.wrote(started, self.tools.executor.watched)
         self.chunks.unwritten = False
         self.written = self.ledger.settled
-        return self.tools.journal.record(
-            OutputsWritten(files=tuple(file.name for file in files), complete=self.ledger.settled)
-        )
+        files = tuple(file.name for file in written.files)
+        event = OutputsWritten(files=files, complete=self.ledger.settled)
+        yield self.tools.journal.save_outputs(event, written.delivered)
+        yield from self._tell_kept(written.told)
+
+    def _tell_kept(self, told: Mapping[str, str]) -> Iterator[JobEvent]:
+        for name, message in told.items():
+            if name not in self._told_kept:
+                self._told_kept.add(name)
+                yield self.tools.journal.record(Notice(message=message))
 
     def release_audio(self) -> None:
         if not self.job.options.keep_audio:
@@ -357,7 +370,7 @@ class RunState:
         view = self.view()
         language = text_language(job.options.task, view.language)
         terms = learnt_terms(view.segments(), job.glossary, language)
-        store.add(terms, Source(stem=job.media.stem, fingerprint=job.fingerprint))
+        store.add(terms, Source(stem=stem_of(job.media.name), fingerprint=job.fingerprint))
         learnt = TermsLearnt(terms=tuple(term.text for term in terms))
         yield self.tools.journal.record(learnt)
 

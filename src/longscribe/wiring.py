@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from longscribe.adapters.journal.folder import JobFolder
 from longscribe.adapters.journal.sqlite import SqliteJournal
 from longscribe.adapters.language.tools import pronouncer_here
 from longscribe.adapters.learnt_file import LearntFile
+from longscribe.adapters.own_files import files_of, named, pieces_of, place
 from longscribe.adapters.recognizers.catalog import CATALOG
 from longscribe.adapters.recognizers.ct2_models import find_ct2_model
 from longscribe.adapters.recognizers.ggml_models import find_ggml_model
@@ -54,6 +55,8 @@ from longscribe.config import (
 )
 from longscribe.core.choosing import Asked, Choice, EngineState, choose_recognizer
 from longscribe.core.crew import default_workers, threads_each
+from longscribe.core.names import stem_of
+from longscribe.core.ownership import NamedFile, doubles, refuse_clashes
 from longscribe.core.refusals import demands
 from longscribe.errors import UsageError
 from longscribe.job import Job, Tools
@@ -201,13 +204,76 @@ def pronouncer(options: Options) -> str:
     return pronouncer_here(options.pronouncer)
 
 
-def outputs(media: Path, options: Options) -> OutputFiles:
-    """Return the output files of a job."""
+_LEARNT, _JOB_FILE = "the list of learnt terms", "a file of the job"
+
+
+def outputs(media: Path, options: Options, model: Path | None = None) -> OutputFiles:
+    """Return the output files of a job.
+
+    Args:
+        media: what is transcribed.
+        options: of the job.
+        model: where the model's files are, which an output must not replace.
+    """
     return OutputFiles(
         directory=output_dir(options),
-        stem=media.stem,
+        stem=stem_of(media.name),
         writers={name: WRITERS[name]() for name in options.output_format},
+        needed=lambda: needed([media], options, model),
+        job=job_folder(media, options).path,
+        overwrite=options.overwrite,
     )
+
+
+def needed(
+    media: Sequence[Path], options: Options, model: Path | None = None
+) -> tuple[NamedFile, ...]:
+    """Return the files that runs over `media` work with, as they are now."""
+    aligner_path = local_aligner(options.align_model)
+    return (
+        *(named("the media", path) for path in media),
+        *(piece for path in media for piece in pieces_of(path)),
+        *((named("the glossary", options.glossary),) if options.glossary else ()),
+        *(_learnt(options)),
+        *(files_of("a file of the model", model or local_path(options.model))),
+        *(files_of("a file of the alignment model", aligner_path) if aligner_path else ()),
+        *(own for path in media for own in _job_files(path, options)),
+    )
+
+
+def refuse_own_goals(media: Sequence[Path], options: Options, model: Path | None = None) -> None:
+    """Refuse a command that would write over what it works with, before anything is done.
+
+    Args:
+        media: all the files of the command.
+        options: of the command.
+        model: where the model's files are, if that is known yet.
+
+    Raises:
+        UsageError: names both files.
+    """
+    needs = needed(media, options, model)
+    for path in media:
+        refuse_clashes([named("an output", each) for each in outputs(path, options).paths], needs)
+        own = tuple(_job_files(path, options))
+        refuse_clashes(own, [file for file in needs if file.role != _JOB_FILE])
+    refuse_clashes(_learnt(options), [file for file in needs if file.role != _LEARNT])
+    names = [str(output) for path in media for output in outputs(path, options).paths]
+    if (pair := doubles(names, lambda name: place(Path(name)))) is not None:
+        raise UsageError(
+            f"The outputs {pair[0]} and {pair[1]} would be one file.",
+            "Transcribe one by one with different --output-dir; or, if one is a link, remove it.",
+        )
+
+
+def _learnt(options: Options) -> Iterator[NamedFile]:
+    if options.learn_glossary is not None:
+        yield named(_LEARNT, options.learn_glossary)
+
+
+def _job_files(media: Path, options: Options) -> Iterator[NamedFile]:
+    for path in job_folder(media, options).own_files:
+        yield named(_JOB_FILE, path)
 
 
 def output_dir(options: Options) -> Path:
@@ -221,8 +287,12 @@ def learnt_file(options: Options) -> LearntFile | None:
 
 def job_folder(media: Path, options: Options) -> JobFolder:
     """Return the folder of the job, which may not exist yet."""
-    path = options.job_dir or output_dir(options) / f"{media.stem}.longscribe"
-    return JobFolder(path=path)
+    return JobFolder(path=options.job_dir or default_job_path(media, output_dir(options)))
+
+
+def default_job_path(media: Path, directory: Path) -> Path:
+    """Return the job folder where none is named."""
+    return directory / f"{stem_of(media.name)}.longscribe"
 
 
 def placed(options: Options) -> Options:
@@ -348,6 +418,7 @@ def _memory_settings(options: Options, start_child: StartChild) -> MemorySetting
 def tools(job: Job, folder: JobFolder, files: OutputFiles) -> Tools:
     """Open everything a run works with; the caller closes journal and executor."""
     isolated = job.options.isolation is Isolation.ON
+    journal = SqliteJournal(folder.database, on_network=folder.on_network is not None)
     return Tools(
         executor=supervisor(
             job.options,
@@ -361,7 +432,7 @@ def tools(job: Job, folder: JobFolder, files: OutputFiles) -> Tools:
             folder.dumps,
         ),
         spool=folder.spool,
-        outputs=files,
+        outputs=replace(files, record=journal),
         learnt=learnt_file(job.options),
-        journal=SqliteJournal(folder.database, on_network=folder.on_network is not None),
+        journal=journal,
     )

@@ -29,6 +29,7 @@ from longscribe.job_events import (
     ChunkPlanned,
     GapDeclared,
     JobEvent,
+    OutputsWritten,
     RunFinished,
     RunInterrupted,
     RunStarted,
@@ -263,8 +264,65 @@ def altered(database: Path, *statements: str) -> Path:
 
 @pytest.mark.parametrize("version", [VERSION + 1, 0])
 def test_another_version_is_refused(version: int, database: Path) -> None:
-    altered(fresh(database), f"UPDATE schema_ledger SET version = {version}")
+    added = f"INSERT INTO schema_ledger VALUES ({version}, '')"
+    altered(fresh(database), "DELETE FROM schema_ledger", added)
     assert_refused_and_untouched(database, f"version {version}", f"has {VERSION}")
+
+
+def of_version_1(database: Path) -> Path:
+    """Write a journal as the first version of the schema had it."""
+    left = ("DELETE FROM schema_ledger WHERE version > 1", "DROP TABLE written")
+    return altered(fresh(database), *left, "DROP TABLE delivered")
+
+
+def test_a_journal_of_the_first_version_goes_on(database: Path) -> None:
+    of_version_1(database)
+    journal = opened(database)
+    assert journal.result("key") == RESULT
+    assert not journal.wrote("a")
+    journal.will_write({"a"})
+    journal = reopened(journal)
+    assert journal.wrote("a")
+    journal.close()
+    db = sqlite3.connect(database)
+    assert [v for (v,) in db.execute("SELECT version FROM schema_ledger ORDER BY 1")] == [1, 2]
+    db.close()
+
+
+def test_a_journal_of_the_first_version_can_be_read_as_it_is(database: Path) -> None:
+    before = of_version_1(database).read_bytes()
+    with open_journal(database.parent) as reader:
+        assert reader.dump()["schema_version"] == 1
+        assert "written" not in reader.dump()
+    assert database.read_bytes() == before
+
+
+def test_a_damaged_journal_of_the_first_version_is_refused(database: Path) -> None:
+    altered(of_version_1(database), "DELETE FROM result")
+    assert_refused_and_untouched(database, "seals")
+
+
+def test_it_knows_what_was_written_and_where(journal: SqliteJournal) -> None:
+    journal.will_write({"a", "b"})
+    journal.will_write({"b", "c"})
+    event = OutputsWritten(files=("film.srt",), complete=False)
+    assert journal.save_outputs(event, {"./srt": "a", "./vtt": "b"}) == event
+    journal.save_outputs(event, {"./srt": "c"})
+    journal = reopened(journal)
+    assert [journal.wrote(digest) for digest in "abcd"] == [True, True, True, False]
+    assert journal.delivered("./srt") == "c"
+    assert journal.delivered("./vtt") == "b"
+    assert journal.delivered("../srt") is None
+    assert [found for _, found in journal.events()] == [event, event]
+
+
+def test_it_knows_its_films(journal: SqliteJournal) -> None:
+    assert journal.films() == (None, frozenset())
+    journal.record(sample(RunStarted, media="/a.mp4", fingerprint="one"))
+    later = sample(RunStarted, media="/b.mp4", fingerprint="two")
+    journal.record(later)
+    journal.finish_plan("plan", sample(Recording, fingerprint="three"))
+    assert journal.films() == (later, frozenset({"two", "three"}))
 
 
 def test_a_version_without_number_is_refused(database: Path) -> None:

@@ -257,14 +257,19 @@ def test_a_changed_glossary_redoes_only_the_chunks_it_touches(media: Path, tmp_p
     assert "Brannock" in after["windows"][0]["prompt"]["terms"]
 
 
-def test_other_media_under_the_same_name_is_another_job(
-    media: Path, done: Path, tmp_path: Path
+def test_other_media_of_the_same_name_do_not_take_over_the_job(
+    media: Path, done: Path, tmp_path: Path, unbroken: Finished
 ) -> None:
-    replaced = tmp_path / f"{STEM}.flac"
-    shutil.copy(media / "tiny.flac", replaced)
-    outcome = longscribe("transcribe", replaced, *options(done, *NAMES))
-    assert outcome.status == 0
-    assert document(done, STEM)["duration"] == pytest.approx(18.2, abs=0.01)
+    other = tmp_path / f"{STEM}.flac"
+    shutil.copy(media / "tiny.flac", other)
+    outcome = longscribe("transcribe", other, *options(done, *NAMES))
+    assert outcome.status == 2
+    assert str(other) in outcome.error_line()
+    assert_as_unbroken(done, unbroken)
+    # A copy of the same film is no other one.
+    shutil.copy(media / f"{STEM}.flac", other)
+    assert longscribe("transcribe", other, *options(done, *NAMES)).status == 0
+    assert_as_unbroken(done, unbroken)
 
 
 # --- a worker dies -----------------------------------------------------------

@@ -115,6 +115,8 @@ def _table(tally: Tally) -> Table:
         f"{tally.worst_hang:.2f}",
     )
     table.add_row("orphans", str(tally.orphans))
+    table.add_row("files of others among the outputs, each time looked at", str(tally.foreign))
+    table.add_row("foreign files changed", str(tally.foreign_changed))
     table.add_row("promises broken", str(len(tally.broken)))
     return table
 

@@ -449,6 +449,8 @@ class Tally:
     lost_seconds: float = 0.0
     decoded_twice: int = 0
     orphans: int = 0
+    foreign: int = 0
+    foreign_changed: int = 0
     worst_hang: float = 0.0
     hangs: int = 0
     broken: list[str] = field(default_factory=list)

@@ -113,6 +113,15 @@ class Stage:
         with self._lock:
             self.tally.injected[kind] += count
 
+    def foreign(self, name: str, count: int, changed: Sequence[Path]) -> None:
+        """Count files that are not the job's, and those of them that are not as they were."""
+        with self._lock:
+            self.tally.foreign += count
+            self.tally.foreign_changed += len(changed)
+            self.tally.broken += [
+                f"{name}: {path.name} was not the job's, and was changed" for path in changed
+            ]
+
     def complain(self, name: str, sentence: str) -> None:
         with self._lock:
             self.tally.broken.append(f"{name}: {sentence}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from longscribe.adapters import incoming
 from longscribe.cli.progress import Display
 from longscribe.cli.terminal import messages
 from longscribe.config import Options
+from longscribe.core.names import folded, stem_of
+from longscribe.core.ownership import doubles
 from longscribe.errors import LongscribeError, UsageError
 from longscribe.job_events import RunFinished
 
@@ -72,13 +73,12 @@ def _check_together(media: list[Path], options: Options) -> None:
             f"--job-dir names one job folder, but there are {len(media)} files.",
             "Leave it out: each file gets its own folder beside its outputs.",
         )
-    doubles = [
-        stem
-        for stem, count in Counter(incoming.named(path).stem for path in media).items()
-        if count > 1
-    ]
-    if doubles:
+    names = [incoming.named(path) for path in media]
+    twins = doubles([str(name) for name in names], lambda name: folded(stem_of(Path(name).name)))
+    if twins is not None:
         raise UsageError(
-            f"Several files are called {doubles[0]!r}; their outputs would overwrite each other.",
+            f"{twins[0]} and {twins[1]} are both called {stem_of(Path(twins[1]).name)!r}; their "
+            "outputs would overwrite each other.",
             "Transcribe them one by one with different --output-dir.",
         )
+    wiring.refuse_own_goals(names, options)

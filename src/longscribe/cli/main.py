@@ -233,6 +233,14 @@ def transcribe(
             rich_help_panel=_FILES,
         ),
     ] = None,
+    overwrite: Annotated[
+        bool | None,
+        typer.Option(
+            "--overwrite/--no-overwrite",
+            help="Replace outputs that others have written or changed.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
     job_dir: Annotated[
         Path | None,
         typer.Option(

@@ -37,6 +37,12 @@ class JobFolder:
     def spool(self) -> SpoolFile:
         return SpoolFile(path=self.path / "audio.s16")
 
+    @property
+    def own_files(self) -> tuple[Path, ...]:
+        """The files that a run writes here, whether they are there or not."""
+        names = (self.database.name, "job.db-wal", "job.db-shm", self.spool.path.name, "lock")
+        return tuple(self.path / name for name in names)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder, making it if needed.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +17,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from longscribe.adapters.journal.schema import APPLICATION_ID, LEDGER, TABLES, VERSION
+from longscribe.adapters.journal.schema import ADDED, APPLICATION_ID, LEDGER, VERSION
 from longscribe.adapters.journal.seals import broken_seals, keep_seals
 from longscribe.adapters.storage import sync_folder
 from longscribe.errors import JournalError, StorageError
-from longscribe.job_events import AttemptStarted, JobEvent
+from longscribe.job_events import AttemptStarted, JobEvent, RunStarted
 from longscribe.ports import DecodeTask, PlannedChunk, StoredPlan
 from longscribe.types import Chunk, ChunkFailure, ChunkResult, Gap, LanguageGuess, Recording
 from longscribe.wire import from_json, to_json
@@ -62,19 +62,21 @@ class SqliteJournal:
         sync_folder(path.parent)
 
     def _prepare(self, *, on_network: bool) -> None:
-        is_new = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-        if not is_new:
-            check(self._db, self._path)  # before anything below is written to a strange file
+        version = 0
+        if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            # Before anything below is written to a strange file.
+            version = check(self._db, self._path)
         # WAL needs memory shared between the processes that have the file open, which a
         # network file system does not give (sqlite.org/wal.html).
         self._db.execute(f"PRAGMA journal_mode={'DELETE' if on_network else 'WAL'}")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute("PRAGMA fullfsync=ON")  # macOS; elsewhere it changes nothing
-        if is_new:
+        if version < VERSION:
             with self._transaction() as db:
-                for statement in TABLES:
-                    db.execute(statement)
-                db.executemany("INSERT INTO schema_ledger VALUES (?, ?)", LEDGER.items())
+                for number in range(version + 1, VERSION + 1):
+                    for statement in ADDED[number]:
+                        db.execute(statement)
+                    db.execute("INSERT INTO schema_ledger VALUES (?, ?)", (number, LEDGER[number]))
                 db.execute(f"PRAGMA application_id={APPLICATION_ID}")
         keep_seals(self._db)
 
@@ -223,6 +225,34 @@ class SqliteJournal:
         )
         return body is not None and bool(json.loads(body)["complete"])
 
+    def will_write(self, digests: Collection[str]) -> None:
+        with self._transaction() as db:
+            db.executemany("INSERT OR IGNORE INTO written VALUES (?)", [(d,) for d in digests])
+
+    def wrote(self, digest: str) -> bool:
+        return self._body("SELECT 1 FROM written WHERE digest = ?", digest) is not None
+
+    def delivered(self, slot: str) -> str | None:
+        return self._body("SELECT digest FROM delivered WHERE slot = ?", slot)
+
+    def save_outputs(self, event: JobEvent, delivered: Mapping[str, str]) -> JobEvent:
+        with self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO delivered VALUES (?, ?)", delivered.items())
+            _add_event(db, event)
+        return event
+
+    def films(self) -> tuple[RunStarted | None, frozenset[str]]:
+        body = self._body(
+            "SELECT body FROM event WHERE type = 'run_started' ORDER BY seq DESC LIMIT 1"
+        )
+        start = None if body is None else from_json(EVENT, body)
+        with self._translated():
+            rows = self._db.execute("SELECT body FROM recording").fetchall()
+        prints = {from_json(_RECORDING, row).fingerprint for (row,) in rows}
+        if not isinstance(start, RunStarted):
+            return None, frozenset(prints)
+        return start, frozenset({*prints, start.fingerprint} - {""})
+
     def reopen_gaps(self) -> None:
         last = self._body(
             "SELECT type FROM event WHERE type IN ('run_finished', 'run_started') "
@@ -250,15 +280,18 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     )
 
 
-def check(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file that is no journal, is damaged, or is of another version.
+def check(db: sqlite3.Connection, path: Path) -> int:
+    """Refuse a file that is no journal, is damaged, or is of a later version.
+
+    Returns:
+        The version of its schema.
 
     Raises:
         JournalError: says which, and what to do. The file is left as it is.
     """
     db.execute("BEGIN")  # one view of it, though another process may be writing
     try:
-        _examine(db, path)
+        return _examine(db, path)
     except (UnicodeDecodeError, sqlite3.OperationalError) as error:
         if getattr(error, "sqlite_errorname", "SQLITE_ERROR") != "SQLITE_ERROR":
             raise
@@ -269,22 +302,23 @@ def check(db: sqlite3.Connection, path: Path) -> None:
             db.execute("ROLLBACK")
 
 
-def _examine(db: sqlite3.Connection, path: Path) -> None:
+def _examine(db: sqlite3.Connection, path: Path) -> int:
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
     mark = db.execute("PRAGMA application_id").fetchone()[0]
     if mark != APPLICATION_ID or "schema_ledger" not in tables:
         raise JournalError(f"{path} is not a Longscribe journal.", _ELSEWHERE)
     version = db.execute("SELECT max(version) FROM schema_ledger").fetchone()[0]
-    if version != VERSION:
+    if version not in LEDGER:
         raise JournalError(
             f"{path} was written with journal version {version}; this program has {VERSION}.",
             f"Finish the job with the version that began it. {_ELSEWHERE}",
         )
     verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     # Some verdicts come under a heading.
-    damage = broken_seals(db) if verdict == "ok" else verdict.splitlines()[-1]
+    damage = broken_seals(db, version) if verdict == "ok" else verdict.splitlines()[-1]
     if damage:
         raise JournalError(f"{path} is damaged ({damage}).", _ELSEWHERE)
+    return int(version)
 
 
 def read_events(db: sqlite3.Connection) -> Iterator[tuple[str, JobEvent]]:
@@ -348,8 +382,9 @@ def dump(db: sqlite3.Connection) -> dict[str, Any]:
             {**dict(zip(columns, row[:-1], strict=True)), **json.loads(row[-1])} for row in cursor
         ]
 
+    version = db.execute("SELECT max(version) FROM schema_ledger").fetchone()[0]
     return {
-        "schema_version": VERSION,
+        "schema_version": version,
         "recordings": bodies("SELECT plan, body FROM recording"),
         "plan": bodies("SELECT plan, audio, body FROM chunk ORDER BY plan, chunk_id"),
         "languages": bodies("SELECT key, body FROM language"),
@@ -367,5 +402,16 @@ def dump(db: sqlite3.Connection) -> dict[str, Any]:
         ],
         "results": bodies("SELECT key, body FROM result ORDER BY rowid"),
         "gaps": bodies("SELECT key, body FROM gap"),
+        **(_outputs(db) if version > 1 else {}),
         "events": bodies("SELECT seq, at, body FROM event ORDER BY seq"),
+    }
+
+
+def _outputs(db: sqlite3.Connection) -> dict[str, Any]:
+    """Return what a journal holds of the output files, as plain values for JSON."""
+    return {
+        "written": [d for (d,) in db.execute("SELECT digest FROM written ORDER BY digest")],
+        "delivered": dict(
+            db.execute("SELECT slot, digest FROM delivered ORDER BY slot").fetchall()
+        ),
     }
