@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from longscribe import wiring
+from longscribe.adapters.content import MediaContent, content_digest
 from longscribe.adapters.glossary_files import load_glossary
 from longscribe.config import BiasMode, Options, text_language
 from longscribe.core.bias.learning import Source, extended
@@ -37,7 +38,7 @@ from longscribe.errors import (
     StorageError,
     UsageError,
 )
-from longscribe.fingerprint import fingerprint_file
+from longscribe.fingerprint import sampled_fingerprint
 from longscribe.job import Job
 from longscribe.job_events import JobEvent, RunFailed, RunInterrupted
 from longscribe.pipeline import run_job
@@ -162,12 +163,16 @@ def learnt_elsewhere(options: Options, media: Sequence[str | Path]) -> tuple[Ter
         GlossaryError: the file of learnt terms can't be read.
     """
     learnt = wiring.learnt_file(options)
-    if learnt is None:
-        return ()
+    if learnt is None or not learnt.terms():
+        return ()  # nothing that would need the media to be hashed
     marks = set()
     for each in media:
         with contextlib.suppress(OSError):  # a file that can't be read teaches nothing
-            marks.add(Source(stem="", fingerprint=fingerprint_file(Path(each))).mark)
+            path = Path(each)
+            # What earlier versions learnt from large files bears another mark.
+            for known in (content_digest(path), sampled_fingerprint(path)):
+                if known is not None:
+                    marks.add(Source(stem="", fingerprint=known).mark)
     return learnt.terms(without=marks)
 
 
@@ -180,7 +185,7 @@ def _opened(
     entry = wiring.recognizer(options.recognizer)
     python = wiring.worker_python(options)
     glossary = load_glossary(options.glossary)
-    fingerprint = _fingerprint(media)
+    content = _content(media)
     if (learnt := wiring.learnt_file(options)) is not None:
         learnt.check()
     if extra_terms is None:
@@ -193,7 +198,7 @@ def _opened(
     folder = wiring.job_folder(media, options)
     job = Job(
         media=media,
-        fingerprint=fingerprint,
+        content=content,
         model=model.identity if aligner is None else f"{model.identity} {aligner.identity}",
         model_path=model.path,
         options=settled,
@@ -206,10 +211,12 @@ def _opened(
     )
     with folder.locked():
         files.check()
+        content.start()
         tools = wiring.tools(job, folder, files)
         try:
             yield RunState(job=job, tools=tools)
         finally:
+            content.close()
             tools.executor.close()
             with contextlib.suppress(LongscribeError):  # the cause is on its way already
                 tools.journal.close()
@@ -257,8 +264,8 @@ def _storage_error(error: OSError) -> StorageError:
     )
 
 
-def _fingerprint(media: Path) -> str:
-    """Return the media file's fingerprint, or say why it can't be one.
+def _content(media: Path) -> MediaContent:
+    """Return what is in the media, yet to be hashed, or say why nothing is.
 
     Raises:
         UsageError: there is no such file.
@@ -269,8 +276,9 @@ def _fingerprint(media: Path) -> str:
     try:
         if media.stat().st_size == 0:
             raise MediaError(f"{media} is empty (0 bytes).", "Was it copied or fetched completely?")
-        return fingerprint_file(media)
+        media.open("rb").close()
     except FileNotFoundError:
         raise UsageError(f"There is no file {media}.", "Check the path.") from None
     except OSError as error:
         raise MediaError(f"{media} can't be read ({error.strerror}).") from error
+    return MediaContent(paths=[media])

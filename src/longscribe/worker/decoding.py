@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import sys
 import time
@@ -15,6 +16,8 @@ import numpy as np
 from longscribe.config import BiasMode, BiasSettings, text_language
 from longscribe.core.bias.ranking import of_language
 from longscribe.core.quality import best_hearing, complaint, other_hearings
+from longscribe.errors import SpoolError
+from longscribe.job_files import BYTES_PER_SAMPLE, check_samples, open_samples
 from longscribe.ports import (
     DecodeTask,
     LanguageTask,
@@ -22,7 +25,7 @@ from longscribe.ports import (
     Recognizer,
     WindowAudio,
 )
-from longscribe.types import ChunkResult, Glossary, Segment, Window, WindowResult
+from longscribe.types import AudioSeal, ChunkResult, Glossary, Segment, Window, WindowResult
 from longscribe.worker.factories import find_factory
 from longscribe.worker.messages import BatchDone, ChunkDecoded, LanguageHeard
 from longscribe.worker.verifying import Verifier
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 LANGUAGE_WINDOWS = 8
 """Most windows judged to tell the language: one batch, up to four minutes."""
+
+_OUR_OWN_TROUBLE = frozenset({errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+"""Why a file can't be mapped that may be in order."""
 
 
 class ChunkDecoder:
@@ -56,18 +62,28 @@ class ChunkDecoder:
     def tell_language(self, task: LanguageTask) -> LanguageHeard:
         """Tell the language of some windows, judged together."""
         windows = task.windows[:LANGUAGE_WINDOWS]
-        guess = self._recognizer.detect_language([self._audio(window) for window in windows])
+        audio = self._audio(windows, task.audio)
+        guess = self._recognizer.detect_language(audio)
         return LanguageHeard(guess=guess, windows=len(windows))
 
     def decode(self, task: DecodeTask) -> Iterator[BatchDone | ChunkDecoded]:
-        """Decode a chunk; report each batch, and the result last."""
+        """Decode a chunk; report each batch, and the result last.
+
+        Raises:
+            SpoolError: the spool does not hold the audio that was planned.
+        """
         started = time.monotonic()
         chunk_id = task.chunk.chunk_id
         verifying = task.bias.mode is BiasMode.VERIFY
         settings = replace(task.settings, word_times=task.settings.word_times or verifying)
         audio = [
-            WindowAudio(window=window, bias=bias, pcm=self._audio(window))
-            for window, bias in zip(task.chunk.windows, task.biases, strict=True)
+            WindowAudio(window=window, bias=bias, pcm=pcm)
+            for window, bias, pcm in zip(
+                task.chunk.windows,
+                task.biases,
+                self._audio(task.chunk.windows, task.audio),
+                strict=True,
+            )
         ]
         results: dict[int, WindowResult] = {}
         for batch in self._recognizer.decode(audio, settings, chunk_id):
@@ -114,12 +130,34 @@ class ChunkDecoder:
             )
         return self._verifiers[key]
 
-    def _audio(self, window: Window) -> Pcm:
-        """Map the window's samples; only its own pages are touched, and only while in use."""
-        span = window.span
-        return np.memmap(
-            self._spool, dtype="<i2", mode="r", offset=2 * span.start, shape=(span.length,)
-        )
+    def _audio(self, windows: Sequence[Window], seals: Sequence[AudioSeal]) -> list[Pcm]:
+        """Compare the samples with those planned; then map each window's.
+
+        Only a window's own pages stay in memory, and only while it is in use.
+
+        Raises:
+            SpoolError: they are others.
+        """
+        try:
+            with open_samples(self._spool) as file:
+                check_samples(file, seals)
+                return [
+                    np.memmap(
+                        file,
+                        dtype="<i2",
+                        mode="r",
+                        offset=BYTES_PER_SAMPLE * window.span.start,
+                        shape=(window.span.length,),
+                    )
+                    for window in windows
+                ]
+        except (OSError, ValueError) as error:  # it has gone, or ends too soon
+            if getattr(error, "errno", None) in _OUR_OWN_TROUBLE:
+                raise
+            raise SpoolError(
+                f"The decoded audio in {self._spool} can't be read ({error}).",
+                "The disk fails, or something removes it: give --job-dir another folder.",
+            ) from error
 
 
 def _progress(chunk_id: int, batch: Sequence[WindowResult]) -> BatchDone:

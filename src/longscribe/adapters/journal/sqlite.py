@@ -120,17 +120,16 @@ class SqliteJournal:
 
     # --- plan ---
 
-    def save_chunk(self, plan: str, planned: PlannedChunk) -> None:
-        body = to_json(_CHUNK, planned.chunk)
+    def save_plan(self, plan: str, stored: StoredPlan) -> None:
+        body = to_json(_RECORDING, stored.recording)
+        chunks = [
+            (plan, each.chunk.chunk_id, each.audio, to_json(_CHUNK, each.chunk))
+            for each in stored.chunks
+        ]
         with self._transaction() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?)",
-                (plan, planned.chunk.chunk_id, planned.audio, body),
-            )
-
-    def finish_plan(self, plan: str, recording: Recording) -> None:
-        body = to_json(_RECORDING, recording)
-        with self._transaction() as db:
+            # An earlier reading may have been cut into more chunks, by an older decoder.
+            db.execute("DELETE FROM chunk WHERE plan = ?", (plan,))
+            db.executemany("INSERT INTO chunk VALUES (?, ?, ?, ?)", chunks)
             db.execute("INSERT OR REPLACE INTO recording VALUES (?, ?)", (plan, body))
 
     def stored_plan(self, plan: str) -> StoredPlan | None:
@@ -147,6 +146,14 @@ class SqliteJournal:
                 PlannedChunk(audio=audio, chunk=from_json(_CHUNK, chunk)) for audio, chunk in rows
             ),
         )
+
+    def fingerprints(self) -> frozenset[str]:
+        with self._translated():
+            rows = self._db.execute("SELECT body FROM recording").fetchall()
+        return frozenset(from_json(_RECORDING, body).fingerprint for (body,) in rows)
+
+    def knows_languages(self) -> bool:
+        return self._body("SELECT 1 FROM language LIMIT 1") is not None
 
     def save_language(self, key: str, guess: LanguageGuess) -> None:
         with self._transaction() as db:
