@@ -42,8 +42,9 @@ from longscribe.fingerprint import sampled_fingerprint
 from longscribe.job import Job
 from longscribe.job_events import JobEvent, RunFailed, RunInterrupted
 from longscribe.pipeline import run_job
-from longscribe.reading import begun_recognizer, latest_results, latest_run, open_journal
+from longscribe.reading import begun_recognizer, latest_results, open_journal
 from longscribe.run_state import RunState
+from longscribe.trust import own_run
 from longscribe.types import Glossary, Term, Transcript
 
 
@@ -112,10 +113,11 @@ def resume(job_dir: str | Path) -> Transcript:
     """Go on with the job in `job_dir`, with the options and extra terms of its latest run.
 
     Raises:
-        JobError: there is no job.
+        JobError: there is no job, or somebody else began it, or another machine: what its
+            journal names is then not followed.
         As `transcribe` otherwise.
     """
-    start, options = latest_run(Path(job_dir))
+    start, options = own_run(Path(job_dir))
     return transcribe(start.media, options, extra_terms=start.extra_terms)
 
 
@@ -167,7 +169,7 @@ def learnt_elsewhere(options: Options, media: Sequence[str | Path]) -> tuple[Ter
         return ()  # nothing that would need the media to be hashed
     marks = set()
     for each in media:
-        with contextlib.suppress(OSError):  # a file that can't be read teaches nothing
+        with contextlib.suppress(OSError, ValueError):  # a file that can't be read teaches nothing
             path = Path(each)
             # What earlier versions learnt from large files bears another mark.
             for known in (content_digest(path), sampled_fingerprint(path)):
@@ -281,4 +283,6 @@ def _content(media: Path) -> MediaContent:
         raise UsageError(f"There is no file {media}.", "Check the path.") from None
     except OSError as error:
         raise MediaError(f"{media} can't be read ({error.strerror}).") from error
+    except ValueError:
+        raise UsageError(f"{str(media)!r} is no path: it holds a NUL.", "Check the path.") from None
     return MediaContent(paths=[media])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from longscribe.config import BiasMode, BiasSettings, Options
 from longscribe.core.bias.learning import Source
+from longscribe.job_events import RunStarted
 from longscribe.ports import Executor, Journal, TranscriptView
 from longscribe.types import Glossary, Term
 
@@ -129,3 +130,5 @@ class Tools:
     outputs: Outputs
     learnt: LearntTerms | None
     """None where nothing is to be learnt."""
+    marked: Callable[[RunStarted], RunStarted]
+    """Gives the beginning of a run the mark of this machine."""

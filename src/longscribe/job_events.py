@@ -43,6 +43,9 @@ class RunStarted(_Event):
     """Offered besides the glossary's, such as those learnt from earlier files."""
     glossary: str = ""
     """Digest of all terms, by which a later reader knows whether the file has changed."""
+    mark: str = ""
+    """Of the machine and the user that began it; without it nothing that is named here is
+    followed later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,6 +246,15 @@ class RunFailed(_Event):
     type: Literal["run_failed"] = "run_failed"
     slug: str
     message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownEvent(_Event):
+    """An event of a later version, as a reader of the journal meets it; none is ever written."""
+
+    type: str
+    body: str
+    """As JSON."""
 
 
 JobEvent = (

@@ -121,16 +121,15 @@ class RunState:
         self.tools.journal.reopen_gaps()
         options = self.job.options
         journal = self.tools.journal
-        yield journal.record(
-            RunStarted(
-                media=str(self.job.media.absolute()),
-                model=options.model,
-                recognizer=options.recognizer,
-                settings=json.dumps(options.model_dump(mode="json")),
-                extra_terms=self.job.extra_terms,
-                glossary=glossary_digest(self.job.glossary),
-            )
+        start = RunStarted(
+            media=str(self.job.media.absolute()),
+            model=options.model,
+            recognizer=options.recognizer,
+            settings=json.dumps(options.model_dump(mode="json")),
+            extra_terms=self.job.extra_terms,
+            glossary=glossary_digest(self.job.glossary),
         )
+        yield journal.record(self.tools.marked(start))
         for notice in self.job.notices:
             yield journal.record(Notice(message=notice))
         yield from self._recall_media()
@@ -140,8 +139,9 @@ class RunState:
         self.tools.executor.close()
         self.tools.spool.remove()
         job = replace(self.job, notices=(f"{error.found} The media is read again.",))
+        fresh = RunState(job=job, tools=self.tools)
         vars(self).clear()
-        vars(self).update(vars(RunState(job=job, tools=self.tools)))
+        vars(self).update(vars(fresh))
         yield from self.begin()
 
     def _recall_media(self) -> Iterator[JobEvent]:

@@ -25,6 +25,7 @@ from longscribe.adapters.journal.folder import JobFolder
 from longscribe.adapters.journal.sqlite import SqliteJournal
 from longscribe.adapters.language.tools import pronouncer_here
 from longscribe.adapters.learnt_file import LearntFile
+from longscribe.adapters.marks import marked
 from longscribe.adapters.recognizers.catalog import CATALOG
 from longscribe.adapters.recognizers.ct2_models import find_ct2_model
 from longscribe.adapters.recognizers.ggml_models import find_ggml_model
@@ -349,5 +350,6 @@ def tools(job: Job, folder: JobFolder, files: OutputFiles) -> Tools:
         spool=folder.spool,
         outputs=files,
         learnt=learnt_file(job.options),
+        marked=marked,
         journal=SqliteJournal(folder.database, on_network=folder.on_network is not None),
     )

@@ -10,14 +10,15 @@ from rich.markup import escape
 
 from longscribe.cli.progress import clock
 from longscribe.replay import replay
+from longscribe.trust import Named
 from longscribe.types import ChunkFailure
 
 
-def print_replay(job: Path, chunk: str) -> int:
+def print_replay(job: Path, chunk: str, named: Named) -> int:
     """Decode the chunk and print what it was told and what it gave; return the exit status."""
     faulthandler.enable()  # a crash here is what the user wants to see
     console = Console(soft_wrap=True, highlight=False)
-    done = replay(job, chunk)
+    done = replay(job, chunk, named)
     task = done.task
     console.print(f"[bold]chunk {task.attempt.label}[/bold]: {escape(str(task.settings))}")
     console.print(escape(str(task.recognizer)))

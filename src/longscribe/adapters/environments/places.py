@@ -1,8 +1,8 @@
 """Where Longscribe keeps what is its own and belongs to no job.
 
 `LONGSCRIBE_HOME` puts all of it into one folder. Without it the settings file lies
-where the system's programs keep theirs, the environments where their data are, and
-the digests of files that were read before with the caches:
+where the system's programs keep theirs, the environments and this machine's own key
+where their data are, and the digests of files that were read before with the caches:
 
 - Linux: `longscribe/` in `$XDG_CONFIG_HOME` (or `~/.config`), in `$XDG_DATA_HOME` (or
   `~/.local/share`), and in `$XDG_CACHE_HOME` (or `~/.cache`);
@@ -35,6 +35,15 @@ def settings_file(environ: Mapping[str, str] = os.environ) -> Path:
 def environments(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder that holds what `longscribe install` makes."""
     return _folder(environ, "XDG_DATA_HOME", ".local/share") / "environments"
+
+
+def own_key(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where the key is by which runs begun here are known (`adapters/marks.py`).
+
+    Raises:
+        RuntimeError: there is no home.
+    """
+    return _folder(environ, "XDG_DATA_HOME", ".local/share") / "own-key"
 
 
 def known_contents(environ: Mapping[str, str] = os.environ) -> Path:

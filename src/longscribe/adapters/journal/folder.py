@@ -85,8 +85,7 @@ class JobFolder:
         Raises:
             JobError: names it.
         """
-        for name in ("job.db", "job.db-wal", "job.db-shm", "job.db-journal"):
-            check_own(self.path / name)
+        check_journal_files(self.path)
         check_own(self.spool.path)
         check_own(self.spool.label)
         check_own(self.dumps, folder=True)
@@ -124,6 +123,16 @@ class JobFolder:
         """The kind of network file system that the folder lies on, or None."""
         kind = file_system(self.path)
         return kind if kind in NETWORK_FILE_SYSTEMS else None
+
+
+def check_journal_files(folder: Path) -> None:
+    """Refuse a journal that leads elsewhere: SQLite follows links.
+
+    Raises:
+        JobError: names the file.
+    """
+    for name in ("job.db", "job.db-wal", "job.db-shm", "job.db-journal"):
+        check_own(folder / name)
 
 
 def _holder(lock: int) -> str:

@@ -7,13 +7,16 @@ together or not at all.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field, TypeAdapter
 
@@ -21,12 +24,13 @@ from longscribe.adapters.journal.schema import APPLICATION_ID, LEDGER, TABLES, V
 from longscribe.adapters.journal.seals import broken_seals, keep_seals
 from longscribe.adapters.storage import sync_folder
 from longscribe.errors import JournalError, StorageError
-from longscribe.job_events import AttemptStarted, JobEvent
+from longscribe.job_events import AttemptStarted, JobEvent, UnknownEvent
 from longscribe.ports import DecodeTask, PlannedChunk, StoredPlan
 from longscribe.types import Chunk, ChunkFailure, ChunkResult, Gap, LanguageGuess, Recording
-from longscribe.wire import from_json, to_json
+from longscribe.wire import Record, UnreadableRecordError, from_json, to_json
 
 EVENT: TypeAdapter[JobEvent] = TypeAdapter(Annotated[JobEvent, Field(discriminator="type")])
+KNOWN_EVENTS = frozenset(event.type for event in get_args(JobEvent))
 _CHUNK: TypeAdapter[Chunk] = TypeAdapter(Chunk)
 _RECORDING: TypeAdapter[Recording] = TypeAdapter(Recording)
 _LANGUAGE: TypeAdapter[LanguageGuess] = TypeAdapter(LanguageGuess)
@@ -84,6 +88,8 @@ class SqliteJournal:
             yield
         except sqlite3.Error as error:
             raise translate(error, self._path) from error
+        except UnreadableRecordError as error:
+            raise unreadable(error, self._path) from error
         except UnicodeDecodeError as error:
             raise JournalError(f"{self._path} is damaged ({error}).", _ELSEWHERE) from error
 
@@ -105,6 +111,10 @@ class SqliteJournal:
             row = self._db.execute(query, arguments).fetchone()
         return None if row is None else str(row[0])
 
+    def _record(self, kind: TypeAdapter[Record], body: str | None) -> Record | None:
+        with self._translated():
+            return None if body is None else from_json(kind, body)
+
     # --- events ---
 
     def record(self, event: JobEvent) -> JobEvent:
@@ -113,7 +123,7 @@ class SqliteJournal:
                 _add_event(db, event)
         return event
 
-    def events(self) -> Iterator[tuple[str, JobEvent]]:
+    def events(self) -> Iterator[tuple[str, JobEvent | UnknownEvent]]:
         """Yield (time, event) from the beginning of the job."""
         with self._translated():
             yield from read_events(self._db)
@@ -140,17 +150,18 @@ class SqliteJournal:
             rows = self._db.execute(
                 "SELECT audio, body FROM chunk WHERE plan = ? ORDER BY chunk_id", (plan,)
             ).fetchall()
-        return StoredPlan(
-            recording=from_json(_RECORDING, body),
-            chunks=tuple(
-                PlannedChunk(audio=audio, chunk=from_json(_CHUNK, chunk)) for audio, chunk in rows
-            ),
-        )
+            return StoredPlan(
+                recording=from_json(_RECORDING, body),
+                chunks=tuple(
+                    PlannedChunk(audio=audio, chunk=from_json(_CHUNK, chunk))
+                    for audio, chunk in rows
+                ),
+            )
 
     def fingerprints(self) -> frozenset[str]:
         with self._translated():
             rows = self._db.execute("SELECT body FROM recording").fetchall()
-        return frozenset(from_json(_RECORDING, body).fingerprint for (body,) in rows)
+            return frozenset(from_json(_RECORDING, body).fingerprint for (body,) in rows)
 
     def knows_languages(self) -> bool:
         return self._body("SELECT 1 FROM language LIMIT 1") is not None
@@ -164,7 +175,7 @@ class SqliteJournal:
 
     def language(self, key: str) -> LanguageGuess | None:
         body = self._body("SELECT body FROM language WHERE key = ?", key)
-        return None if body is None else from_json(_LANGUAGE, body)
+        return self._record(_LANGUAGE, body)
 
     # --- chunks ---
 
@@ -198,7 +209,7 @@ class SqliteJournal:
                 "SELECT failure FROM attempt WHERE key = ? AND failure IS NOT NULL ORDER BY id",
                 (key,),
             ).fetchall()
-        return tuple(from_json(_FAILURE, body) for (body,) in rows)
+            return tuple(from_json(_FAILURE, body) for (body,) in rows)
 
     def save_result(self, key: str, result: ChunkResult, event: JobEvent) -> JobEvent:
         body = to_json(_RESULT, result)
@@ -209,7 +220,7 @@ class SqliteJournal:
 
     def result(self, key: str) -> ChunkResult | None:
         body = self._body("SELECT body FROM result WHERE key = ?", key)
-        return None if body is None else from_json(_RESULT, body)
+        return self._record(_RESULT, body)
 
     def has_result(self, key: str) -> bool:
         return self._body("SELECT 1 FROM result WHERE key = ?", key) is not None
@@ -222,7 +233,7 @@ class SqliteJournal:
 
     def gap(self, key: str) -> Gap | None:
         body = self._body("SELECT body FROM gap WHERE key = ?", key)
-        return None if body is None else from_json(_GAP, body)
+        return self._record(_GAP, body)
 
     def outputs_complete(self) -> bool:
         body = self._body(
@@ -243,6 +254,38 @@ class SqliteJournal:
     def close(self) -> None:
         with self._translated():
             self._db.close()
+
+
+@contextmanager
+def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the database to read it only, also where nothing can be written.
+
+    To read while others write, SQLite needs a file beside the database. On a disk that
+    can't be written, nobody writes: a copy, with what was not yet written back, says the same.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            db = connect(path, read_only=True)
+            stack.callback(db.close)
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname not in _CANT_WRITE_BESIDE:
+                raise
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="longscribe-"))
+            copy = Path(scratch) / path.name
+            for suffix in ("", "-wal", "-journal"):
+                source = path.with_name(path.name + suffix)
+                if source.exists():
+                    shutil.copyfile(source, copy.with_name(copy.name + suffix))
+            db = connect(copy)
+            stack.callback(db.close)
+        yield db
+
+
+_CANT_WRITE_BESIDE = frozenset(
+    {"SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY"}
+    | {"SQLITE_READONLY_CANTINIT", "SQLITE_READONLY_RECOVERY", "SQLITE_READONLY_CANTLOCK"}
+)
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -294,10 +337,24 @@ def _examine(db: sqlite3.Connection, path: Path) -> None:
         raise JournalError(f"{path} is damaged ({damage}).", _ELSEWHERE)
 
 
-def read_events(db: sqlite3.Connection) -> Iterator[tuple[str, JobEvent]]:
-    """Yield (time, event) in order."""
-    for at, body in db.execute("SELECT at, body FROM event ORDER BY seq"):
-        yield at, from_json(EVENT, body)
+def read_events(db: sqlite3.Connection) -> Iterator[tuple[str, JobEvent | UnknownEvent]]:
+    """Yield (time, event) in order.
+
+    Raises:
+        UnreadableRecordError: one of a known type says what no such event can say.
+    """
+    for at, kind, body in db.execute("SELECT at, type, body FROM event ORDER BY seq"):
+        known = kind in KNOWN_EVENTS
+        yield at, from_json(EVENT, body) if known else UnknownEvent(type=kind, body=body)
+
+
+def unreadable(error: UnreadableRecordError, path: Path) -> JournalError:
+    """Return the error for a record that this version does not understand."""
+    lines = str(error).splitlines()
+    return JournalError(
+        f"{path} holds a record that this version of Longscribe can't read ({lines[0]}).",
+        f"Finish the job with the version that wrote it. {_ELSEWHERE}",
+    )
 
 
 def translate(error: sqlite3.Error, path: Path) -> Exception:
