@@ -19,6 +19,7 @@ from pathlib import Path
 from longscribe import wiring
 from longscribe.adapters.content import MediaContent, content_digest
 from longscribe.adapters.glossary_files import load_glossary
+from longscribe.adapters.marks import is_marked
 from longscribe.config import BiasMode, Options, text_language
 from longscribe.core.bias.learning import Source, extended
 from longscribe.core.bias.ranking import of_language
@@ -42,7 +43,7 @@ from longscribe.fingerprint import sampled_fingerprint
 from longscribe.job import Job
 from longscribe.job_events import JobEvent, RunFailed, RunInterrupted
 from longscribe.pipeline import run_job
-from longscribe.reading import begun_recognizer, latest_results, open_journal
+from longscribe.reading import LatestResults, begun_recognizer, latest_results, open_journal
 from longscribe.run_state import RunState
 from longscribe.trust import own_run
 from longscribe.types import Glossary, Term, Transcript
@@ -124,7 +125,8 @@ def resume(job_dir: str | Path) -> Transcript:
 def bias_report(job_dir: str | Path) -> BiasReport:
     """Return what became of the glossary in the latest run of the job in `job_dir`.
 
-    Only reads the journal and the glossary; safe while the job runs.
+    Only reads the journal, which has the terms of the run, and looks whether the glossary is
+    still as it was then; safe while the job runs.
 
     Raises:
         JobError: there is no job, or it was never started.
@@ -133,26 +135,40 @@ def bias_report(job_dir: str | Path) -> BiasReport:
     with open_journal(job) as journal:
         run = latest_results(journal, job)
         options, extra = run.options, run.start.extra_terms
-        try:
-            glossary = extended(load_glossary(options.glossary), extra)
-            same = glossary_digest(glossary) == run.start.glossary
-            state = GlossaryState.SAME if same else GlossaryState.CHANGED
-        except GlossaryError:
-            glossary, state = extended(Glossary(), extra), GlossaryState.GONE
-        if options.glossary is None and not extra:
-            state = GlossaryState.NONE
-        if state in (GlossaryState.CHANGED, GlossaryState.GONE):
+        glossary, state = _glossary_now(run)
+        if run.glossary is not None:
+            glossary = run.glossary
+        elif state in (GlossaryState.CHANGED, GlossaryState.GONE):
             glossary = extended(glossary, named_terms(run.windows()))
         subject = Subject(
             media=Path(run.start.media).name,
             mode=options.bias if state is not GlossaryState.NONE else BiasMode.OFF,
             path=str(options.glossary or ""),
             state=state,
+            own_copy=run.glossary is not None,
             extra_terms=tuple(term.text for term in extra),
             complete=run.complete,
             glossary=of_language(glossary, text_language(options.task, run.language)),
         )
         return report_on(run.windows(), subject)
+
+
+def _glossary_now(run: LatestResults) -> tuple[Glossary, GlossaryState]:
+    """Return the terms as the user's file has them now, and how they stand to those of the run.
+
+    What a run names that was not begun by the user on this machine is not read.
+    """
+    options, extra = run.options, run.start.extra_terms
+    if options.glossary is None and not extra:
+        return Glossary(), GlossaryState.NONE
+    if options.glossary is not None and not is_marked(run.start):
+        return extended(Glossary(), extra), GlossaryState.GONE
+    try:
+        glossary = extended(load_glossary(options.glossary), extra)
+    except GlossaryError:
+        return extended(Glossary(), extra), GlossaryState.GONE
+    same = glossary_digest(glossary) == run.start.glossary
+    return glossary, GlossaryState.SAME if same else GlossaryState.CHANGED
 
 
 def learnt_elsewhere(options: Options, media: Sequence[str | Path]) -> tuple[Term, ...]:
@@ -273,9 +289,9 @@ def _content(media: Path) -> MediaContent:
         UsageError: there is no such file.
         MediaError: it can't be read or is empty.
     """
-    if media.is_dir():
-        raise UsageError(f"{media} is a directory.", "Give media files.")
     try:
+        if media.is_dir():
+            raise UsageError(f"{media} is a directory.", "Give media files.")
         if media.stat().st_size == 0:
             raise MediaError(f"{media} is empty (0 bytes).", "Was it copied or fetched completely?")
         media.open("rb").close()

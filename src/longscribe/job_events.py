@@ -15,6 +15,7 @@ from longscribe.types import (
     Chunk,
     ChunkFailure,
     Gap,
+    Glossary,
     LanguageGuess,
     MediaInfo,
     MemoryReading,
@@ -46,6 +47,17 @@ class RunStarted(_Event):
     mark: str = ""
     """Of the machine and the user that began it; without it nothing that is named here is
     followed later."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlossaryTaken(_Event):
+    """The terms of the run, where they are not those of the run before: the job's own copy."""
+
+    type: Literal["glossary_taken"] = "glossary_taken"
+    digest: str
+    """As in `RunStarted`."""
+    glossary: Glossary
+    """With the extra terms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,6 +271,7 @@ class UnknownEvent(_Event):
 
 JobEvent = (
     RunStarted
+    | GlossaryTaken
     | Notice
     | MediaOpened
     | MediaProblem

@@ -505,6 +505,10 @@ class Journal(Protocol):
 
     def gap(self, key: str) -> Gap | None: ...
 
+    def glossary(self) -> str:
+        """Return the digest of the glossary that was recorded last; empty: none was."""
+        ...
+
     def outputs_complete(self) -> bool:
         """Tell whether the output files were last written by a run that had finished."""
         ...

@@ -24,6 +24,7 @@ from longscribe.adapters.journal.sqlite import (
     unreadable,
 )
 from longscribe.config import Options
+from longscribe.core.keys import glossary_digest
 from longscribe.core.stitching import stitch
 from longscribe.errors import JobError
 from longscribe.job_events import (
@@ -33,6 +34,7 @@ from longscribe.job_events import (
     ChunkPlanned,
     ChunkReused,
     GapDeclared,
+    GlossaryTaken,
     JobEvent,
     LanguageDetected,
     MediaEnded,
@@ -48,7 +50,7 @@ from longscribe.job_events import (
     WorkerReady,
 )
 from longscribe.ports import DecodeTask
-from longscribe.types import ChunkResult, Gap, MemoryReading, Span, WindowResult
+from longscribe.types import ChunkResult, Gap, Glossary, MemoryReading, Span, WindowResult
 from longscribe.wire import UnreadableRecordError
 
 
@@ -161,6 +163,8 @@ class LatestResults:
     """As asked for, or as last detected."""
     complete: bool
     """The run went through; it may have gaps."""
+    glossary: Glossary | None
+    """The job's own copy of the terms of the run; None in journals that hold none."""
     keys: tuple[str, ...]
     """Of the chunks that are done, in order of time."""
     _journal: JournalReader
@@ -181,8 +185,11 @@ def latest_results(journal: JournalReader, job: Path) -> LatestResults:
     language: str | None = None
     complete = False
     done: dict[Span, str] = {}
+    taken: dict[str, Glossary] = {glossary_digest(Glossary()): Glossary()}
     for _, event in journal.events():
         match event:
+            case GlossaryTaken():
+                taken[event.digest] = event.glossary
             case RunStarted():
                 start, complete, done = event, False, {}
             case ChunkFinished() | ChunkReused():
@@ -201,6 +208,7 @@ def latest_results(journal: JournalReader, job: Path) -> LatestResults:
         options=options,
         language=options.language or language,
         complete=complete,
+        glossary=taken.get(start.glossary),
         keys=tuple(key for _, key in sorted(done.items())),
         _journal=journal,
     )

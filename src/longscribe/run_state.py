@@ -27,6 +27,7 @@ from longscribe.errors import JobError, MediaError, RecognizerError, SpoolError
 from longscribe.job import Job, Tools
 from longscribe.job_events import (
     BatchDecoded,
+    GlossaryTaken,
     JobEvent,
     MediaProblem,
     MemoryRelieved,
@@ -50,6 +51,7 @@ from longscribe.types import (
     Chunk,
     ChunkFailure,
     ChunkResult,
+    Glossary,
     LanguageGuess,
     MediaInfo,
     Recording,
@@ -130,6 +132,8 @@ class RunState:
             glossary=glossary_digest(self.job.glossary),
         )
         yield journal.record(self.tools.marked(start))
+        if self.job.glossary != Glossary() and journal.glossary() != start.glossary:
+            yield journal.record(GlossaryTaken(digest=start.glossary, glossary=self.job.glossary))
         for notice in self.job.notices:
             yield journal.record(Notice(message=notice))
         yield from self._recall_media()

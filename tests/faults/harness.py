@@ -98,6 +98,7 @@ class Running:
                 MARK: self.mark,
                 "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT))),
                 "HF_HUB_OFFLINE": "1",
+                "LONGSCRIBE_HOME": str(job.folder / "home"),
                 "COLUMNS": "200",
             },
             stdin=subprocess.DEVNULL,

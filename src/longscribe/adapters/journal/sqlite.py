@@ -235,6 +235,12 @@ class SqliteJournal:
         body = self._body("SELECT body FROM gap WHERE key = ?", key)
         return self._record(_GAP, body)
 
+    def glossary(self) -> str:
+        body = self._body(
+            "SELECT body FROM event WHERE type = 'glossary_taken' ORDER BY seq DESC LIMIT 1"
+        )
+        return "" if body is None else str(json.loads(body)["digest"])
+
     def outputs_complete(self) -> bool:
         body = self._body(
             "SELECT body FROM event WHERE type = 'outputs_written' ORDER BY seq DESC LIMIT 1"
