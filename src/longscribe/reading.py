@@ -72,6 +72,14 @@ class JournalReader:
         """Return the result of a chunk, by the key in its event."""
         return read_result(self._db, key)
 
+    def glossary(self, digest: str) -> Glossary | None:
+        """Return the job's own copy of the terms with this digest, if it has one."""
+        found = Glossary() if digest == glossary_digest(Glossary()) else None
+        for _, event in self.events():
+            if isinstance(event, GlossaryTaken) and event.digest == digest:
+                found = event.glossary
+        return found
+
     def dump(self) -> dict[str, Any]:
         """Return everything the journal holds, as plain values for JSON."""
         return dump(self._db)
@@ -185,11 +193,8 @@ def latest_results(journal: JournalReader, job: Path) -> LatestResults:
     language: str | None = None
     complete = False
     done: dict[Span, str] = {}
-    taken: dict[str, Glossary] = {glossary_digest(Glossary()): Glossary()}
     for _, event in journal.events():
         match event:
-            case GlossaryTaken():
-                taken[event.digest] = event.glossary
             case RunStarted():
                 start, complete, done = event, False, {}
             case ChunkFinished() | ChunkReused():
@@ -208,7 +213,7 @@ def latest_results(journal: JournalReader, job: Path) -> LatestResults:
         options=options,
         language=options.language or language,
         complete=complete,
-        glossary=taken.get(start.glossary),
+        glossary=journal.glossary(start.glossary),
         keys=tuple(key for _, key in sorted(done.items())),
         _journal=journal,
     )

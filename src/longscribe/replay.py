@@ -21,7 +21,7 @@ from longscribe.job_events import MediaEnded
 from longscribe.job_files import check_samples, open_samples
 from longscribe.ports import ChunkDone, ChunkFailed, DecodeTask, ReaderDied, ReadTask
 from longscribe.reading import open_journal
-from longscribe.trust import Named, named_media, named_run
+from longscribe.trust import Named, named_glossary, named_media, named_run
 from longscribe.types import ChunkFailure, ChunkResult, Glossary, Term
 
 
@@ -53,6 +53,9 @@ def replay(job: Path, label: str, named: Named) -> Replay:
     start, options = named_run(job, named)
     with open_journal(job) as journal:
         task = journal.task(label)
+        copy = None
+        if task is not None and named.glossary is None:
+            copy = journal.glossary(task.glossary)
     if task is None:
         raise UsageError(
             f"No attempt at a chunk {label!r} is recorded in {job}.",
@@ -69,7 +72,7 @@ def replay(job: Path, label: str, named: Named) -> Replay:
     engine = wiring.Engine(
         settings=settings,
         model=wiring.recognizer(options.recognizer).find_model(options.model).path,
-        glossary=_glossary(task, options, start.extra_terms),
+        glossary=copy or _glossary(task, named_glossary(start, options, named), start.extra_terms),
     )
     with tempfile.TemporaryDirectory(prefix="longscribe-replay-") as scratch:
         spool = JobFolder(path=job).spool.path
@@ -93,16 +96,16 @@ def _holds(spool: Path, task: DecodeTask) -> bool:
     return bool(task.audio)
 
 
-def _glossary(task: DecodeTask, options: Options, extra: Sequence[Term]) -> Glossary:
-    """Return the glossary of the attempt, which but for extra terms is in the user's file alone.
+def _glossary(task: DecodeTask, path: Path | None, extra: Sequence[Term]) -> Glossary:
+    """Return the glossary of the attempt, of which older journals have no copy.
 
     Raises:
         GlossaryError: it can't be read.
         JobError: it has changed since.
     """
-    glossary = extended(load_glossary(options.glossary), extra)
+    glossary = extended(load_glossary(path), extra)
     if glossary_digest(glossary) != task.glossary:
-        which = f"glossary {options.glossary}" if options.glossary else "list of learnt terms"
+        which = f"glossary {path}" if path else "list of learnt terms"
         raise JobError(
             f"The {which} has changed since chunk {task.attempt.label} was decoded.",
             "Put the earlier one back to replay it.",

@@ -66,7 +66,7 @@ def named_run(job: Path, named: Named) -> tuple[RunStarted, Options]:
         )
     given = {
         name: value
-        for name in ("recognizer", "model", "align_model", "glossary")
+        for name in ("recognizer", "model", "align_model")
         if (value := getattr(named, name)) is not None
     }
     return start, options.model_copy(update=given)
@@ -78,18 +78,33 @@ def named_media(start: RunStarted, named: Named) -> Path:
     Raises:
         UsageError: somebody else began the run, and none is named.
     """
-    if named.media is None and not is_marked(start):
+    return _named_file("media", Path(start.media), start, named.media)
+
+
+def named_glossary(start: RunStarted, options: Options, named: Named) -> Path | None:
+    """Return the glossary's file of a run, or the one named in its place.
+
+    Raises:
+        UsageError: somebody else began the run, and none is named.
+    """
+    if options.glossary is None:
+        return named.glossary
+    return _named_file("glossary", options.glossary, start, named.glossary)
+
+
+def _named_file(what: str, journaled: Path, start: RunStarted, named: Path | None) -> Path:
+    if named is None and not is_marked(start):
         raise UsageError(
-            f"The media must be read, and {start.media} was not named by you on this machine.",
-            f"If it is the right file, name it yourself: --media {start.media}.",
+            f"The {what} must be read, and {journaled} was not named by you on this machine.",
+            f"If it is the right file, name it yourself: --{what} {journaled}.",
         )
-    return named.media or Path(start.media)
+    return named or journaled
 
 
 def _strange(options: Options, named: Named) -> Iterator[tuple[str, str]]:
     """Yield what leads somewhere and was not named here: the option, and what it says."""
     here = Options.build()  # what the environment names
-    for name in ("recognizer", "model", "align_model", "glossary"):
+    for name in ("recognizer", "model", "align_model"):
         value = getattr(options, name)
         known = getattr(named, name) is not None or value in (None, getattr(here, name))
         if not known and _leads_elsewhere(name, str(value)):
@@ -100,4 +115,4 @@ def _leads_elsewhere(name: str, value: str) -> bool:
     """Tell whether an option names code or a file, not one of the things that we know by name."""
     if name == "recognizer":
         return ":" in value
-    return name == "glossary" or os.sep in value
+    return os.sep in value

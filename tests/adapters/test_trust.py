@@ -19,7 +19,7 @@ from longscribe.errors import JobError, LongscribeError, UsageError
 from longscribe.job_events import RunStarted
 from longscribe.reading import begun_recognizer, open_journal, summarize
 from longscribe.replay import replay
-from longscribe.trust import Named, named_media, named_run, own_run
+from longscribe.trust import Named, named_glossary, named_media, named_run, own_run
 
 EVIL = "tests.adapters.evil_recognizer:load"
 
@@ -117,7 +117,6 @@ def test_resume_follows_nothing_of_a_strangers_run(tmp_path: Path, touched: Path
         ({"model": "/home/them/model"}, "--model /home/them/model"),
         ({"model": "them/model"}, "--model them/model"),
         ({"align_model": "/home/them/aligner"}, "--align-model /home/them/aligner"),
-        ({"glossary": "/etc/passwd"}, "--glossary /etc/passwd"),
     ],
 )
 def test_replay_follows_nothing_that_is_not_named_again(
@@ -145,6 +144,14 @@ def test_a_strangers_media_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--media /elsewhere/film"):
         named_media(started(), Named())
     assert named_media(started(), Named(media=tmp_path)) == tmp_path
+
+
+def test_a_strangers_glossary_is_not_read(tmp_path: Path) -> None:
+    options = Options.build(glossary="/etc/passwd")
+    with pytest.raises(UsageError, match="--glossary /etc/passwd"):
+        named_glossary(started(), options, Named())
+    assert named_glossary(started(), options, Named(glossary=tmp_path)) == tmp_path
+    assert named_glossary(started(), Options.build(), Named()) is None
 
 
 def test_looking_at_a_strangers_job_imports_and_reads_nothing(

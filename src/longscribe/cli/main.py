@@ -393,7 +393,7 @@ def replay(
     job: Annotated[Path, typer.Argument(help="A job folder, <stem>.longscribe.")],
     chunk: Annotated[str, typer.Argument(help="Chunk, such as 7, or part of one, such as 7.2.")],
     media: Annotated[
-        Path | None, typer.Option(help="Media file, in the place of the job's.")
+        Path | None, typer.Option(help="Media file, if its audio must be read again.")
     ] = None,
     recognizer: Annotated[
         str | None, typer.Option(help="Engine, in the place of the job's.")
