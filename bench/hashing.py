@@ -105,9 +105,7 @@ def bench(given: argparse.Namespace, folder: Path, console: Console) -> int:
     film = folder / "film.mkv"
     make_film(film, given.minutes, given.megabits)
     size = film.stat().st_size
-    began = time.monotonic()
-    fingerprint_file(film)
-    alone = time.monotonic() - began
+    alone = min(_seconds_of_hashing(film) for _ in range(5))  # whatever else the machine does
     console.print(
         f"{given.minutes:g} minutes, {size / 1e6:.0f} MB; hashed by itself in {alone:.2f} s "
         f"({size / 1e9 / alone:.2f} GB/s)."
@@ -131,6 +129,12 @@ def bench(given: argparse.Namespace, folder: Path, console: Console) -> int:
         f"were hidden, it would be {share:.2%} of the run (wanted at most {MOST:.0%})."
     )
     return 1 if share > MOST else 0
+
+
+def _seconds_of_hashing(film: Path) -> float:
+    began = time.monotonic()
+    fingerprint_file(film)
+    return time.monotonic() - began
 
 
 def main() -> int:
