@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from longscribe import wiring
 from longscribe.adapters import incoming
+from longscribe.adapters.content import MediaContent, content_digest
 from longscribe.adapters.executors.starting import scarcity
 from longscribe.adapters.glossary_files import load_glossary
 from longscribe.adapters.journal.folder import JobFolder
+from longscribe.adapters.marks import is_marked
 from longscribe.adapters.own_files import film, is_same_file, is_there
 from longscribe.config import BiasMode, Options, text_language
 from longscribe.core.bias.learning import Source, extended
@@ -43,15 +45,16 @@ from longscribe.errors import (
     StorageError,
     UsageError,
 )
-from longscribe.fingerprint import fingerprint_file
+from longscribe.fingerprint import sampled_fingerprint
 from longscribe.job import Job
 from longscribe.job_events import JobEvent, RunFailed, RunFinished, RunInterrupted
 from longscribe.paths import absolute, given_path
 from longscribe.pipeline import run_job
 from longscribe.ports import Journal
-from longscribe.reading import begun_recognizer, latest_results, latest_run, open_journal
+from longscribe.reading import LatestResults, begun_recognizer, latest_results, open_journal
 from longscribe.run_state import CancelledError, RunState
 from longscribe.runs import Run
+from longscribe.trust import own_run
 from longscribe.types import Glossary, Term, Transcript
 
 
@@ -141,10 +144,11 @@ def resume(job_dir: str | Path) -> Transcript:
     """Go on with the job in `job_dir`, with the options and extra terms of its latest run.
 
     Raises:
-        JobError: there is no job.
+        JobError: there is no job, or somebody else began it, or another machine: what its
+            journal names is then not followed.
         As `transcribe` otherwise.
     """
-    start, options = latest_run(given_path(job_dir, "The job folder"))
+    start, options = own_run(given_path(job_dir, "The job folder"))
     # To insist on overwriting was said of the files that were there then.
     options = options.model_copy(update={"overwrite": False})
     return transcribe(start.media, options, extra_terms=start.extra_terms)
@@ -153,7 +157,8 @@ def resume(job_dir: str | Path) -> Transcript:
 def bias_report(job_dir: str | Path) -> BiasReport:
     """Return what became of the glossary in the latest run of the job in `job_dir`.
 
-    Only reads the journal and the glossary; safe while the job runs.
+    Only reads the journal, which has the terms of the run, and looks whether the glossary is
+    still as it was then; safe while the job runs.
 
     Raises:
         JobError: there is no job, or it was never started.
@@ -162,26 +167,40 @@ def bias_report(job_dir: str | Path) -> BiasReport:
     with open_journal(job) as journal:
         run = latest_results(journal, job)
         options, extra = run.options, run.start.extra_terms
-        try:
-            glossary = extended(load_glossary(options.glossary), extra)
-            same = glossary_digest(glossary) == run.start.glossary
-            state = GlossaryState.SAME if same else GlossaryState.CHANGED
-        except GlossaryError:
-            glossary, state = extended(Glossary(), extra), GlossaryState.GONE
-        if options.glossary is None and not extra:
-            state = GlossaryState.NONE
-        if state in (GlossaryState.CHANGED, GlossaryState.GONE):
+        glossary, state = _glossary_now(run)
+        if run.glossary is not None:
+            glossary = run.glossary
+        elif state in (GlossaryState.CHANGED, GlossaryState.GONE):
             glossary = extended(glossary, named_terms(run.windows()))
         subject = Subject(
             media=Path(run.start.media).name,
             mode=options.bias if state is not GlossaryState.NONE else BiasMode.OFF,
             path=str(options.glossary or ""),
             state=state,
+            own_copy=run.glossary is not None,
             extra_terms=tuple(term.text for term in extra),
             complete=run.complete,
             glossary=of_language(glossary, text_language(options.task, run.language)),
         )
         return report_on(run.windows(), subject)
+
+
+def _glossary_now(run: LatestResults) -> tuple[Glossary, GlossaryState]:
+    """Return the terms as the user's file has them now, and how they stand to those of the run.
+
+    What a run names that was not begun by the user on this machine is not read.
+    """
+    options, extra = run.options, run.start.extra_terms
+    if options.glossary is None and not extra:
+        return Glossary(), GlossaryState.NONE
+    if options.glossary is not None and not is_marked(run.start):
+        return extended(Glossary(), extra), GlossaryState.GONE
+    try:
+        glossary = extended(load_glossary(options.glossary), extra)
+    except GlossaryError:
+        return extended(Glossary(), extra), GlossaryState.GONE
+    same = glossary_digest(glossary) == run.start.glossary
+    return glossary, GlossaryState.SAME if same else GlossaryState.CHANGED
 
 
 def learnt_elsewhere(options: Options, media: Sequence[str | Path]) -> tuple[Term, ...]:
@@ -194,14 +213,18 @@ def learnt_elsewhere(options: Options, media: Sequence[str | Path]) -> tuple[Ter
         GlossaryError: the file of learnt terms can't be read.
     """
     learnt = wiring.learnt_file(options)
-    if learnt is None:
-        return ()
+    if learnt is None or not learnt.terms():
+        return ()  # nothing that would need the media to be hashed
     marks = set()
     for each in media:
-        if incoming.comes_through_pipe(Path(each)):  # it can be read only once
+        path = Path(each)
+        if incoming.comes_through_pipe(path):  # it can be read only once
             continue
-        with contextlib.suppress(OSError):  # a file that can't be read teaches nothing
-            marks.add(Source(stem="", fingerprint=fingerprint_file(Path(each))).mark)
+        with contextlib.suppress(OSError, ValueError):  # a file that can't be read teaches nothing
+            # What earlier versions learnt from large files bears another mark.
+            for known in (content_digest(path), sampled_fingerprint(path)):
+                if known is not None:
+                    marks.add(Source(stem="", fingerprint=known).mark)
     return learnt.terms(without=marks)
 
 
@@ -222,7 +245,7 @@ def _open(media: Path, options: Options, extra_terms: Sequence[Term] | None) -> 
     entry = wiring.recognizer(options.recognizer)
     python = wiring.worker_python(options)
     glossary = load_glossary(options.glossary)
-    fingerprint = _fingerprint(media)
+    content = _content(media)
     if (learnt := wiring.learnt_file(options)) is not None:
         learnt.check()
     if extra_terms is None:
@@ -236,7 +259,7 @@ def _open(media: Path, options: Options, extra_terms: Sequence[Term] | None) -> 
     folder = wiring.job_folder(media, options)
     job = Job(
         media=media,
-        fingerprint=fingerprint,
+        content=content,
         model=model.identity if aligner is None else f"{model.identity} {aligner.identity}",
         model_path=model.path,
         options=settled,
@@ -249,11 +272,13 @@ def _open(media: Path, options: Options, extra_terms: Sequence[Term] | None) -> 
     )
     with folder.locked():
         files.check()
+        content.start()
         tools = wiring.tools(job, folder, files)
         try:
             _refuse_other_film(job, folder, tools.journal)
             yield RunState(job=job, tools=tools)
         finally:
+            content.close()
             tools.executor.close()
             with contextlib.suppress(LongscribeError):  # the cause is on its way already
                 tools.journal.close()
@@ -278,9 +303,14 @@ def _refuse_other_film(job: Job, folder: JobFolder, journal: Journal) -> None:
     settings = json.loads(start.settings)
     begun = wiring.default_job_path(Path(start.media), Path(settings.get("output_dir") or ""))
     before = film(Path(start.media), Path(settings.get("job_dir") or begun), prints)
-    now = film(job.media, folder.path, [job.fingerprint])
-    same = is_same_file(before.path, now.path)
-    if not is_same_film(before, now, same_file=same, there=is_there(before.path)):
+    same, there = is_same_file(before.path, str(job.media)), is_there(before.path)
+
+    def is_same(known: Collection[str]) -> bool:
+        now = film(job.media, folder.path, known)
+        return is_same_film(before, now, same_file=same, there=there)
+
+    # Its content is asked for last, and only here waited for: hashing a long film takes a while.
+    if not is_same([]) and not is_same([job.content.fingerprint(), job.content.as_before() or ""]):
         raise refuse_other_film(str(folder.path), before.path, str(job.media))
 
 
@@ -352,8 +382,8 @@ def _storage_error(error: OSError) -> StorageError:
     )
 
 
-def _fingerprint(media: Path) -> str:
-    """Return the media file's fingerprint, or say why it can't be one.
+def _content(media: Path) -> MediaContent:
+    """Return what is in the media, yet to be hashed, or say why nothing is.
 
     Raises:
         UsageError: there is no such file.
@@ -362,8 +392,9 @@ def _fingerprint(media: Path) -> str:
     try:
         if media.stat().st_size == 0:
             raise MediaError(f"{media} is empty (0 bytes).", "Was it copied or fetched completely?")
-        return fingerprint_file(media)
+        media.open("rb").close()
     except FileNotFoundError:
         raise UsageError(f"There is no file {media}.", "Check the path.") from None
     except OSError as error:
         raise MediaError(f"{media} can't be read ({error.strerror}).") from error
+    return MediaContent(paths=[media])

@@ -15,6 +15,7 @@ from longscribe.types import (
     Chunk,
     ChunkFailure,
     Gap,
+    Glossary,
     LanguageGuess,
     MediaInfo,
     MemoryReading,
@@ -43,8 +44,28 @@ class RunStarted(_Event):
     """Offered besides the glossary's, such as those learnt from earlier files."""
     glossary: str = ""
     """Digest of all terms, by which a later reader knows whether the file has changed."""
-    fingerprint: str = ""
-    """Of the media. By it the job knows its film again under another name."""
+    mark: str = ""
+    """Of the machine and the user that began it; without it nothing that is named here is
+    followed later."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaIdentified(_Event):
+    """The whole media file was hashed: by this the job knows its film again under another name."""
+
+    type: Literal["media_identified"] = "media_identified"
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlossaryTaken(_Event):
+    """The terms of the run, where they are not those of the run before: the job's own copy."""
+
+    type: Literal["glossary_taken"] = "glossary_taken"
+    digest: str
+    """As in `RunStarted`."""
+    glossary: Glossary
+    """With the extra terms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,8 +277,19 @@ class RunFailed(_Event):
     message: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class UnknownEvent(_Event):
+    """An event of a later version, as a reader of the journal meets it; none is ever written."""
+
+    type: str
+    body: str
+    """As JSON."""
+
+
 JobEvent = (
     RunStarted
+    | MediaIdentified
+    | GlossaryTaken
     | Notice
     | MediaOpened
     | MediaProblem

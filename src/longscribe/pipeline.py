@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from longscribe.core.coverage import assert_accounted, loses_words, totals
 from longscribe.core.lifecycle import ChunkState
+from longscribe.errors import SpoolError
 from longscribe.job_events import (
     AudioRead,
     BatchDecoded,
@@ -49,6 +50,20 @@ def run_job(run: RunState) -> Iterator[JobEvent]:
         LongscribeError: what no retry can cure.
     """
     yield from run.begin()
+    try:
+        yield from _work(run)
+    except SpoolError as error:
+        yield from run.begin_again(error)
+        yield from _work(run)
+
+
+def _work(run: RunState) -> Iterator[JobEvent]:
+    """Do what is left to do, to the end.
+
+    Raises:
+        SpoolError: the decoded audio is not what the media gave.
+        LongscribeError: what no retry can cure.
+    """
     if run.recall_plan():
         yield from _settle(run)
     else:
@@ -59,6 +74,7 @@ def run_job(run: RunState) -> Iterator[JobEvent]:
         for report in run.tools.executor.reports():
             run.note_progress(report)
             yield from _take(run, report)
+        yield from run.identify()
         run.check_progress()
         if run.should_write:
             yield from run.write_outputs()

@@ -34,6 +34,7 @@ from longscribe.job_events import (
 )
 from longscribe.types import (
     Attempt,
+    AudioSeal,
     Chunk,
     ChunkFailure,
     ChunkResult,
@@ -44,6 +45,7 @@ from longscribe.types import (
     MemoryReading,
     Recording,
     Segment,
+    Span,
     Window,
     WindowBias,
     WindowResult,
@@ -282,6 +284,8 @@ class LanguageTask:
 
     type: Literal["detect_language"] = "detect_language"
     windows: tuple[Window, ...]
+    audio: tuple[AudioSeal, ...]
+    """The samples that the windows are of, which the worker compares before it hears them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,6 +303,9 @@ class DecodeTask:
     recognizer: RecognizerSettings
     """With which the worker's model must be loaded."""
     attempt: Attempt
+    audio: tuple[AudioSeal, ...] = ()
+    """The samples that the chunk is of, which the worker compares before it decodes. Empty only
+    in tasks that older journals hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -420,10 +427,13 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedChunk:
-    """A chunk of the plan and the digest of its samples."""
+    """A chunk of the plan, or a part of one, and the digest of its samples."""
 
     chunk: Chunk
     audio: str
+    heard: Span | None = None
+    """What the digest is of; None: all that shapes the chunk's result. A part of a chunk has the
+    digest of the whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -441,14 +451,20 @@ class Journal(Protocol):
         """Store `event` unless it is transient; return it."""
         ...
 
-    def save_chunk(self, plan: str, planned: PlannedChunk) -> None: ...
-
-    def finish_plan(self, plan: str, recording: Recording) -> None:
-        """Mark a plan as complete: its recording was read to the end and lies in the spool."""
+    def save_plan(self, plan: str, stored: StoredPlan) -> None:
+        """Store a plan whose recording was read to its end, in the place of an earlier one."""
         ...
 
     def stored_plan(self, plan: str) -> StoredPlan | None:
         """Return a complete plan."""
+        ...
+
+    def fingerprints(self) -> frozenset[str]:
+        """Return the fingerprints of the media that were read to the end."""
+        ...
+
+    def knows_languages(self) -> bool:
+        """Tell whether any language was detected."""
         ...
 
     def save_language(self, key: str, guess: LanguageGuess) -> None: ...
@@ -489,6 +505,10 @@ class Journal(Protocol):
         ...
 
     def gap(self, key: str) -> Gap | None: ...
+
+    def glossary(self) -> str:
+        """Return the digest of the glossary that was recorded last; empty: none was."""
+        ...
 
     def outputs_complete(self) -> bool:
         """Tell whether the output files were last written by a run that had finished."""

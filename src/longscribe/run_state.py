@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from longscribe.chunk_work import ChunkWork
 from longscribe.config import text_language
@@ -12,6 +13,7 @@ from longscribe.core.aligned_words import not_aligned
 from longscribe.core.bias.learning import Source, learnt_terms
 from longscribe.core.coverage import audio_extent
 from longscribe.core.endings import missing_tail
+from longscribe.core.identity import changed_media
 from longscribe.core.keys import glossary_digest, language_key, plan_key
 from longscribe.core.ladder import (
     LANGUAGE_TRIES,
@@ -22,11 +24,13 @@ from longscribe.core.lifecycle import ChunkState
 from longscribe.core.names import stem_of
 from longscribe.core.patience import WritingPace
 from longscribe.core.planning import ChunkPlanner, one_chunk
-from longscribe.errors import JobError, MediaError, RecognizerError
+from longscribe.errors import JobError, MediaError, RecognizerError, SpoolError
 from longscribe.job import Job, Tools
 from longscribe.job_events import (
     BatchDecoded,
+    GlossaryTaken,
     JobEvent,
+    MediaIdentified,
     MediaProblem,
     MemoryRelieved,
     MemorySampled,
@@ -43,11 +47,13 @@ from longscribe.ports import (
     PlannedChunk,
     ReadTask,
     Report,
+    StoredPlan,
 )
 from longscribe.types import (
     Chunk,
     ChunkFailure,
     ChunkResult,
+    Glossary,
     LanguageGuess,
     MediaInfo,
     Recording,
@@ -82,6 +88,12 @@ class RunState:
     _info: MediaInfo | None = None
     _language_asked: bool = False
     _language_failures: int = 0
+    _unsaved_language: LanguageGuess | None = None
+    """Detected before it was known what is in the media."""
+    _planned: list[PlannedChunk] = field(default_factory=list)
+    """The chunks of the plan as they were cut, before any was split."""
+    _identified: bool = False
+    """The journal has the fingerprint of the media."""
     _reader_deaths: int = 0
     _told_not_aligned: bool = False
     _told_kept: set[str] = field(default_factory=set)
@@ -95,16 +107,7 @@ class RunState:
 
     def __post_init__(self) -> None:
         options = self.job.options
-        self._plan_key = plan_key(
-            self.job.fingerprint,
-            options.audio_track,
-            options.speech_settings,
-            options.plan_settings,
-            mps=options.device == "mps",
-        )
-        self.chunks = ChunkWork(job=self.job, tools=self.tools)
-        known = self.tools.journal.language(self._language_key)
-        self.chunks.language = options.language or (known.language if known else None)
+        self.chunks = ChunkWork(job=self.job, tools=self.tools, language=options.language)
         self._progress = self.tools.executor.watched
         self._keep_complete = self.tools.journal.outputs_complete()
 
@@ -112,6 +115,18 @@ class RunState:
     def ledger(self) -> Ledger:
         """Return every chunk with its state."""
         return self.chunks.ledger
+
+    @cached_property
+    def _plan_key(self) -> str:
+        """Key of the plan. Waits until the media's content is known, so it is not asked early."""
+        options = self.job.options
+        return plan_key(
+            self.job.content.fingerprint(),
+            options.audio_track,
+            options.speech_settings,
+            options.plan_settings,
+            mps=options.device == "mps",
+        )
 
     @property
     def _language_key(self) -> str:
@@ -124,30 +139,66 @@ class RunState:
         self.tools.journal.reopen_gaps()
         options = self.job.options
         journal = self.tools.journal
-        yield journal.record(
-            RunStarted(
-                media=str(self.job.media.absolute()),
-                model=options.model,
-                recognizer=options.recognizer,
-                settings=json.dumps(options.model_dump(mode="json")),
-                extra_terms=self.job.extra_terms,
-                glossary=glossary_digest(self.job.glossary),
-                fingerprint=self.job.fingerprint,
-            )
+        start = RunStarted(
+            media=str(self.job.media.absolute()),
+            model=options.model,
+            recognizer=options.recognizer,
+            settings=json.dumps(options.model_dump(mode="json")),
+            extra_terms=self.job.extra_terms,
+            glossary=glossary_digest(self.job.glossary),
         )
+        yield journal.record(self.tools.marked(start))
+        if self.job.glossary != Glossary() and journal.glossary() != start.glossary:
+            yield journal.record(GlossaryTaken(digest=start.glossary, glossary=self.job.glossary))
         for notice in self.job.notices:
             yield journal.record(Notice(message=notice))
         yield from self._tell_kept(self.tools.outputs.survey())
+        yield from self._recall_media()
+        yield from self.identify()
+
+    def begin_again(self, error: SpoolError) -> Iterator[JobEvent]:
+        """Drop audio that proved to be other than what was planned; begin anew without it."""
+        self.tools.executor.close()
+        self.tools.spool.remove()
+        job = replace(self.job, notices=(f"{error.found} The media is read again.",))
+        fresh = RunState(
+            job=job, tools=self.tools, cancelled=self.cancelled, _told_kept=self._told_kept
+        )
+        vars(self).clear()
+        vars(self).update(vars(fresh))
+        yield from self.begin()
+
+    def _recall_media(self) -> Iterator[JobEvent]:
+        """Find out what earlier runs knew of this media. A first run need not wait for that."""
+        journal = self.tools.journal
+        before = journal.fingerprints()
+        if before and self.job.content.fingerprint() not in before:
+            told = changed_media(self.job.media.name, before, self.job.content.as_before())
+            yield journal.record(Notice(message=told))
+        if self.chunks.language is None and (before or journal.knows_languages()):
+            known = journal.language(self._language_key)
+            self.chunks.language = known.language if known else None
+
+    def identify(self) -> Iterator[JobEvent]:
+        """Note which film this is, once a run, as soon as that is known."""
+        if not self._identified and self.job.content.known:
+            self._identified = True
+            fingerprint = self.job.content.fingerprint()
+            yield self.tools.journal.record(MediaIdentified(fingerprint=fingerprint))
 
     def recall_plan(self) -> bool:
         """Take the plan from the journal if the recording need not be read again."""
+        if not self.tools.journal.fingerprints():
+            return False
         stored = self.tools.journal.stored_plan(self._plan_key)
         if stored is None:
             return False
         for planned in stored.chunks:
             self._add(planned)
-        if not (self.tools.spool.holds(stored.recording.duration) or self._all_known()):
+        spooled = self.tools.spool.holds(self._plan_key, stored.recording.duration)
+        if not (spooled or self._all_known()):
             self.chunks.ledger = Ledger()
+            self._planned.clear()
             return False
         self._info = stored.recording.media
         self._end_plan(stored.recording.duration)
@@ -209,6 +260,7 @@ class RunState:
     # --- reading and planning ---
 
     def start_reading(self) -> None:
+        self.tools.spool.begin()
         self.tools.executor.read(
             ReadTask(
                 media=str(self.job.media),
@@ -255,16 +307,26 @@ class RunState:
         self._plan(self._planner.feed(report.probabilities, report.levels))
 
     def end_media(self, duration: int) -> None:
-        """Complete the plan and, with it, what the journal knows of the recording."""
+        """Complete the plan and, with it, what the journal knows of the recording.
+
+        Raises:
+            MediaError: the media was changed while it was read.
+        """
         assert self._planner is not None, "the end before the media was opened"
         assert self._info is not None, "the end before the media was opened"
         self._plan(self._planner.finish(duration))
-        recording = Recording(fingerprint=self.job.fingerprint, duration=duration, media=self._info)
-        self.tools.journal.finish_plan(self._plan_key, recording)
+        self.job.content.confirm()
+        recording = Recording(
+            fingerprint=self.job.content.fingerprint(), duration=duration, media=self._info
+        )
+        stored = StoredPlan(recording=recording, chunks=tuple(self._planned))
+        self.tools.journal.save_plan(self._plan_key, stored)
+        self.tools.spool.seal(self._plan_key)
         self._end_plan(duration)
 
     def _end_plan(self, duration: int, reason: str | None = None) -> None:
         assert self._info is not None, "the end before the media was opened"
+        self._keep_language()
         tail = missing_tail(duration, self._info, reason)
         self.ledger.end(tail.span.end if tail else duration, tail)
 
@@ -275,11 +337,10 @@ class RunState:
                 continue
             heard = audio_extent(chunk)
             audio = self.tools.spool.digest(heard.start, heard.end)
-            planned = PlannedChunk(chunk=chunk, audio=audio)
-            self.tools.journal.save_chunk(self._plan_key, planned)
-            self._add(planned)
+            self._add(PlannedChunk(chunk=chunk, audio=audio))
 
     def _add(self, planned: PlannedChunk) -> None:
+        self._planned.append(planned)
         self.ledger.plan(ChunkEntry(planned=planned, label=str(planned.chunk.chunk_id)))
 
     def newly_planned(self) -> list[ChunkEntry]:
@@ -322,6 +383,7 @@ class RunState:
         The text is whole, so it is no failure; but whoever chose it for its times should know.
         """
         yield self.chunks.finish(done)
+        self._keep_language()
         told = None if self._told_not_aligned else not_aligned(done.result)
         if told is not None:
             self._told_not_aligned = True
@@ -339,11 +401,21 @@ class RunState:
 
     def ask_language(self) -> None:
         self._language_asked = True
-        self.tools.executor.submit(LanguageTask(windows=self.ledger.language_windows))
+        self.tools.executor.submit(
+            LanguageTask(windows=self.ledger.language_windows, audio=self.ledger.language_seals)
+        )
 
     def learn_language(self, guess: LanguageGuess) -> None:
         self.chunks.language = guess.language
-        self.tools.journal.save_language(self._language_key, guess)
+        self._unsaved_language = guess
+        self._keep_language()
+
+    def _keep_language(self) -> None:
+        """Store a detected language as soon as it is known what media it is of."""
+        guess = self._unsaved_language
+        if guess is not None and (self.job.content.known or self.ledger.duration is not None):
+            self.tools.journal.save_language(self._language_key, guess)
+            self._unsaved_language = None
 
     def language_failed(self, failure: ChunkFailure) -> JobEvent:
         """Ask once more.
@@ -370,7 +442,8 @@ class RunState:
         view = self.view()
         language = text_language(job.options.task, view.language)
         terms = learnt_terms(view.segments(), job.glossary, language)
-        store.add(terms, Source(stem=stem_of(job.media.name), fingerprint=job.fingerprint))
+        source = Source(stem=stem_of(job.media.name), fingerprint=job.content.fingerprint())
+        store.add(terms, source)
         learnt = TermsLearnt(terms=tuple(term.text for term in terms))
         yield self.tools.journal.record(learnt)
 

@@ -83,6 +83,15 @@ class Recording:
     media: MediaInfo
 
 
+@dataclass(frozen=True, kw_only=True)
+class AudioSeal:
+    """What a stretch of the recording must be for what was planned on it."""
+
+    span: Span
+    digest: str
+    """Of its samples."""
+
+
 # --- plan ------------------------------------------------------------------
 
 

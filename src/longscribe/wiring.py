@@ -25,6 +25,7 @@ from longscribe.adapters.journal.folder import JobFolder
 from longscribe.adapters.journal.sqlite import SqliteJournal
 from longscribe.adapters.language.tools import pronouncer_here
 from longscribe.adapters.learnt_file import LearntFile
+from longscribe.adapters.marks import marked
 from longscribe.adapters.own_files import files_of, named, pieces_of, place
 from longscribe.adapters.recognizers.catalog import CATALOG
 from longscribe.adapters.recognizers.ct2_models import find_ct2_model
@@ -434,5 +435,6 @@ def tools(job: Job, folder: JobFolder, files: OutputFiles) -> Tools:
         spool=folder.spool,
         outputs=replace(files, record=journal),
         learnt=learnt_file(job.options),
+        marked=marked,
         journal=journal,
     )

@@ -109,6 +109,7 @@ def _table(tally: Tally) -> Table:
     table.add_row("jobs finished", f"{tally.finished} of {tally.jobs}")
     table.add_row("chunks lost", str(tally.lost_chunks))
     table.add_row("seconds lost outside declared gaps", f"{tally.lost_seconds:.1f}")
+    table.add_row("words of other audio", str(tally.other_words))
     table.add_row("finished chunks decoded twice", str(tally.decoded_twice))
     table.add_row(
         f"latest notice of a hang, by the expected time of its batch ({tally.hangs} hangs)",

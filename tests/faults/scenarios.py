@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from tests.faults import clocks, disks, foreign, instants, kills, ladders, power, workers
+from tests.faults import clocks, disks, foreign, instants, kills, ladders, power, swaps, workers
 from tests.faults.stage import Scenario
 
-GROUPS = (instants, workers, clocks, ladders, kills, disks, power, foreign)
+GROUPS = (instants, workers, clocks, ladders, kills, disks, power, foreign, swaps)
 
 
 def all_scenarios() -> Iterator[Scenario]:

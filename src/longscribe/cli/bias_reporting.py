@@ -36,6 +36,10 @@ _STATES = {
     GlossaryState.CHANGED: "It has changed since the run; this report is made with it as it is.",
     GlossaryState.GONE: "It can't be read any more, so terms that never occur are not known.",
 }
+_STATES_WITH_COPY = {
+    GlossaryState.CHANGED: "It has changed since the run; this report is made with it as it was.",
+    GlossaryState.GONE: "It can't be read any more; this report is made with the job's own copy.",
+}
 
 
 def print_bias_report(job: Path, *, as_json: bool) -> None:
@@ -105,7 +109,8 @@ def _anti_term(found: AntiTermFound) -> dict[str, object]:
 def _print_tables(report: BiasReport, console: Terminal) -> None:
     subject = report.subject
     console.print(f"[bold]{shown(subject.media)}[/bold]: {_kind(report)}")
-    if note := _STATES.get(subject.state):
+    notes = _STATES_WITH_COPY if subject.own_copy else _STATES
+    if note := notes.get(subject.state):
         console.print(f"[yellow]{note}[/yellow]")
     if not subject.complete:
         console.print("The latest run is not done; this is what there is so far.")

@@ -31,6 +31,7 @@ from longscribe.config import (
     Task,
 )
 from longscribe.errors import UsageError
+from longscribe.trust import Named
 
 app = typer.Typer(
     name="longscribe",
@@ -399,9 +400,29 @@ def bias_report(
 def replay(
     job: Annotated[Path, typer.Argument(help="A job folder, <stem>.longscribe.")],
     chunk: Annotated[str, typer.Argument(help="Chunk, such as 7, or part of one, such as 7.2.")],
+    media: Annotated[
+        Path | None, typer.Option(help="Media file, if its audio must be read again.")
+    ] = None,
+    recognizer: Annotated[
+        str | None, typer.Option(help="Engine, in the place of the job's.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model, in the place of the job's.")] = None,
+    align_model: Annotated[
+        str | None, typer.Option(help="Alignment model, in the place of the job's.")
+    ] = None,
+    glossary: Annotated[
+        Path | None, typer.Option(help="Glossary, in the place of the job's.")
+    ] = None,
 ) -> None:
-    """Decode one chunk again in the foreground, as at its latest attempt; for bug reports."""
-    raise typer.Exit(print_replay(job, chunk))
+    """Decode one chunk again in the foreground, as at its latest attempt; for bug reports.
+
+    Of a job that somebody else began, or another machine, nothing is imported or read
+    that is not named here.
+    """
+    named = Named(
+        media=media, recognizer=recognizer, model=model, align_model=align_model, glossary=glossary
+    )
+    raise typer.Exit(print_replay(job, chunk, named))
 
 
 @app.command()

@@ -8,14 +8,15 @@ from pathlib import Path
 from longscribe.cli.progress import clock
 from longscribe.cli.terminal import results, shown
 from longscribe.replay import replay
+from longscribe.trust import Named
 from longscribe.types import ChunkFailure
 
 
-def print_replay(job: Path, chunk: str) -> int:
+def print_replay(job: Path, chunk: str, named: Named) -> int:
     """Decode the chunk and print what it was told and what it gave; return the exit status."""
     faulthandler.enable()  # a crash here is what the user wants to see
     console = results(soft_wrap=True)
-    done = replay(job, chunk)
+    done = replay(job, chunk, named)
     task = done.task
     console.print(f"[bold]chunk {shown(task.attempt.label)}[/bold]: {shown(task.settings)}")
     console.print(shown(task.recognizer))

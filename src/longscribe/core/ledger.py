@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from longscribe.core.coverage import (
+    audio_extent,
     chunk_entries,
     declared_wordless,
     gap_entries,
@@ -18,6 +19,7 @@ from longscribe.core.lifecycle import SETTLED, ChunkState, moved
 from longscribe.core.stitching import stitch
 from longscribe.ports import PlannedChunk
 from longscribe.types import (
+    AudioSeal,
     Chunk,
     ChunkResult,
     CoverageEntry,
@@ -58,6 +60,12 @@ class ChunkEntry:
     def chunk(self) -> Chunk:
         return self.planned.chunk
 
+    @property
+    def seal(self) -> AudioSeal:
+        """What the audio of the chunk must be."""
+        heard = self.planned.heard or audio_extent(self.chunk)
+        return AudioSeal(span=heard, digest=self.planned.audio)
+
     def move(self, to: ChunkState) -> None:
         self.state = moved(self.state, to)
 
@@ -89,7 +97,7 @@ class Ledger:
         assert before is not None, f"chunk {entry.label} can't be split"
         first, second = (
             ChunkEntry(
-                planned=PlannedChunk(chunk=chunk, audio=entry.planned.audio),
+                planned=PlannedChunk(chunk=chunk, audio=entry.planned.audio, heard=entry.seal.span),
                 label=f"{entry.label}.{number}",
                 start=step,
             )
@@ -114,6 +122,12 @@ class Ledger:
         windows = [window for entry in self.entries for window in entry.chunk.windows]
         if len(windows) >= enough:
             self.language_windows = tuple(windows[: LANGUAGE_WINDOWS.stop - 1])
+
+    @property
+    def language_seals(self) -> tuple[AudioSeal, ...]:
+        """What the audio of the windows must be from which the language is judged."""
+        windows = set(self.language_windows)
+        return tuple(e.seal for e in self.entries if not windows.isdisjoint(e.chunk.windows))
 
     @property
     def settled(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import sys
 import time
@@ -17,6 +18,8 @@ from longscribe.core.bias.ranking import of_language
 from longscribe.core.bias.retrieval import TermIndex
 from longscribe.core.coverage import audio_extent
 from longscribe.core.quality import best_hearing, complaint, other_hearings, without_piles
+from longscribe.errors import SpoolError
+from longscribe.job_files import BYTES_PER_SAMPLE, check_samples, open_samples
 from longscribe.ports import (
     DecodeTask,
     LanguageTask,
@@ -24,7 +27,7 @@ from longscribe.ports import (
     Recognizer,
     WindowAudio,
 )
-from longscribe.types import ChunkResult, Glossary, Segment, Span, Window, WindowResult
+from longscribe.types import AudioSeal, ChunkResult, Glossary, Segment, Span, Window, WindowResult
 from longscribe.worker.factories import find_factory
 from longscribe.worker.messages import BatchDone, ChunkDecoded, LanguageHeard
 from longscribe.worker.pronunciations import MANY, KeptPronunciations
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
 
 LANGUAGE_WINDOWS = 8
 """Most windows judged to tell the language: one batch, up to four minutes."""
+
+_OUR_OWN_TROUBLE = frozenset({errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+"""Why a file can't be mapped that may be in order."""
 
 
 TELL_EVERY = 2.0
@@ -64,11 +70,16 @@ class ChunkDecoder:
     def tell_language(self, task: LanguageTask) -> LanguageHeard:
         """Tell the language of some windows, judged together."""
         windows = task.windows[:LANGUAGE_WINDOWS]
-        guess = self._recognizer.detect_language([self._audio(window) for window in windows])
+        audio = self._audio(windows, task.audio)
+        guess = self._recognizer.detect_language(audio)
         return LanguageHeard(guess=guess, windows=len(windows))
 
     def decode(self, task: DecodeTask) -> Iterator[BatchDone | ChunkDecoded]:
-        """Decode a chunk; report each batch, and the result last."""
+        """Decode a chunk; report each batch, and the result last.
+
+        Raises:
+            SpoolError: the spool does not hold the audio that was planned.
+        """
         started = time.monotonic()
         chunk_id = task.chunk.chunk_id
         verifying = task.bias.mode is BiasMode.VERIFY
@@ -77,8 +88,13 @@ class ChunkDecoder:
         word_times = self._recognizer.capabilities.word_times
         settings = replace(task.settings, word_times=word_times or task.settings.word_times)
         audio = [
-            WindowAudio(window=window, bias=bias, pcm=self._audio(window))
-            for window, bias in zip(task.chunk.windows, task.biases, strict=True)
+            WindowAudio(window=window, bias=bias, pcm=pcm)
+            for window, bias, pcm in zip(
+                task.chunk.windows,
+                task.biases,
+                self._audio(task.chunk.windows, task.audio),
+                strict=True,
+            )
         ]
         results: dict[int, WindowResult] = {}
         for batch in self._recognizer.decode(audio, settings, chunk_id):
@@ -136,14 +152,40 @@ class ChunkDecoder:
             self._verifiers[key] = Verifier(self._recognizer, glossary, settings, tools, index)
         return self._verifiers[key]
 
-    def _audio(self, window: Window) -> Pcm:
-        return self._samples(window.span)
+    def _audio(self, windows: Sequence[Window], seals: Sequence[AudioSeal]) -> list[Pcm]:
+        """Compare the samples with those planned; then map each window's.
+
+        Raises:
+            SpoolError: they are others.
+        """
+        return self._mapped([window.span for window in windows], seals)
 
     def _samples(self, span: Span) -> Pcm:
-        """Map a part of the recording; only its own pages are touched, and only while in use."""
-        return np.memmap(
-            self._spool, dtype="<i2", mode="r", offset=2 * span.start, shape=(span.length,)
-        )
+        """Map a part of the audio of a chunk whose samples were compared already."""
+        return self._mapped([span], ())[0]
+
+    def _mapped(self, spans: Sequence[Span], seals: Sequence[AudioSeal]) -> list[Pcm]:
+        """Map parts of the recording; only their own pages are touched, and only while in use."""
+        try:
+            with open_samples(self._spool) as file:
+                check_samples(file, seals)
+                return [
+                    np.memmap(
+                        file,
+                        dtype="<i2",
+                        mode="r",
+                        offset=BYTES_PER_SAMPLE * span.start,
+                        shape=(span.length,),
+                    )
+                    for span in spans
+                ]
+        except (OSError, ValueError) as error:  # it has gone, or ends too soon
+            if getattr(error, "errno", None) in _OUR_OWN_TROUBLE:
+                raise
+            raise SpoolError(
+                f"The decoded audio in {self._spool} can't be read ({error}).",
+                "The disk fails, or something removes it: give --job-dir another folder.",
+            ) from error
 
 
 Done = TypeVar("Done")

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, cast
 
 from longscribe.errors import LongscribeError, StorageError
 from longscribe.job_events import MediaEnded, MediaOpened, MediaProblem
+from longscribe.job_files import open_spool
 from longscribe.ports import (
     FramesHeard,
     MediaReader,
@@ -71,7 +72,7 @@ def _read(task: ReadTask, line: Line) -> None:
     reader = open_media(Path(task.media), task.audio_track)
     line.send(MediaOpened(info=reader.info))
     gate = _Gate(line)
-    with _open_spool(Path(task.spool)) as spool:
+    with open_spool(Path(task.spool)) as spool:
         ear = _Ear(detector())
         for block in reader.blocks():
             spool.write(block.tobytes())
@@ -95,16 +96,6 @@ def _read(task: ReadTask, line: Line) -> None:
 def _report_problems(reader: MediaReader, line: Line) -> None:
     for position, message in reader.problems():
         line.send(MediaProblem(at=position, message=message))
-
-
-def _open_spool(path: Path) -> BinaryIO:
-    """Open the spool for writing from its start, without cutting it off.
-
-    A worker may have mapped it: after a crash of the reader the file is read once
-    more, and a map of a file that shrinks kills its process.
-    """
-    path.touch()
-    return path.open("r+b")
 
 
 class _Gate:

@@ -16,6 +16,7 @@ from longscribe.adapters.executors.failures import (
     failed,
     how_it_ended,
 )
+from longscribe.adapters.executors.logs import next_log
 from longscribe.config import DeadlineSettings, MemorySettings, RecognizerSettings
 from longscribe.core.governor import Governor, Remedy
 from longscribe.core.patience import Pace, Stopwatch
@@ -216,9 +217,7 @@ class Supervisor:
 
     def _start(self, module: str, name: str) -> Child:
         self.dumps.mkdir(parents=True, exist_ok=True)
-        taken = (int(path.stem.rpartition("-")[2]) for path in self.dumps.glob(f"{name}-*.log"))
-        log = self.dumps / f"{name}-{max(taken, default=0) + 1}.log"
-        log.touch()
+        log = next_log(self.dumps, name)
         return self.start_child(module, self._inbox, log)
 
     def _start_worker(self, settings: RecognizerSettings) -> Child:
