@@ -16,6 +16,7 @@ from longscribe.types import (
     ChunkFailure,
     Gap,
     LanguageGuess,
+    Loss,
     MediaInfo,
     MemoryReading,
     Span,
@@ -69,6 +70,14 @@ class MediaProblem(_Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AudioMissing(_Event):
+    """The media should hold audio here and does not: a gap, for which silence stands."""
+
+    type: Literal["audio_missing"] = "audio_missing"
+    loss: Loss
+
+
+@dataclass(frozen=True, kw_only=True)
 class AudioRead(_Event):
     """Progress of the reader."""
 
@@ -83,6 +92,8 @@ class MediaEnded(_Event):
 
     type: Literal["media_ended"] = "media_ended"
     duration: int
+    peak: float | None = None
+    """Largest sample as it was recorded; full scale is 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,6 +261,7 @@ JobEvent = (
     | Notice
     | MediaOpened
     | MediaProblem
+    | AudioMissing
     | AudioRead
     | MediaEnded
     | WorkerReady

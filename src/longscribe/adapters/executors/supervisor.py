@@ -22,6 +22,7 @@ from longscribe.core.patience import Pace, Stopwatch
 from longscribe.core.refusals import check_capabilities
 from longscribe.errors import LongscribeError, RecognizerError, WorkerStartError, from_slug
 from longscribe.job_events import (
+    AudioMissing,
     BatchDecoded,
     LanguageDetected,
     MediaEnded,
@@ -306,7 +307,7 @@ class Supervisor:
                 yield message
             case Hello():
                 pass
-            case MediaOpened() | MediaProblem():
+            case MediaOpened() | MediaProblem() | AudioMissing():
                 yield message
             case MediaEnded():
                 self._reader = None
