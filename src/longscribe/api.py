@@ -37,10 +37,10 @@ from longscribe.errors import (
     StorageError,
     UsageError,
 )
-from longscribe.fingerprint import fingerprint_file
 from longscribe.job import Job
 from longscribe.job_events import JobEvent, RunFailed, RunInterrupted
 from longscribe.pipeline import run_job
+from longscribe.playlists import fingerprint_media
 from longscribe.reading import begun_recognizer, latest_results, latest_run, open_journal
 from longscribe.run_state import RunState
 from longscribe.types import Glossary, Term, Transcript
@@ -166,8 +166,9 @@ def learnt_elsewhere(options: Options, media: Sequence[str | Path]) -> tuple[Ter
         return ()
     marks = set()
     for each in media:
-        with contextlib.suppress(OSError):  # a file that can't be read teaches nothing
-            marks.add(Source(stem="", fingerprint=fingerprint_file(Path(each))).mark)
+        # A file that can't be read teaches nothing.
+        with contextlib.suppress(OSError, MediaError):
+            marks.add(Source(stem="", fingerprint=fingerprint_media(Path(each))).mark)
     return learnt.terms(without=marks)
 
 
@@ -246,6 +247,8 @@ def _failed(run: RunState, error: LongscribeError) -> LongscribeError:
     """Note in the journal why the run ended, if it still takes notes."""
     with contextlib.suppress(LongscribeError):
         run.tools.journal.record(RunFailed(slug=error.slug, message=str(error)))
+    with contextlib.suppress(OSError):  # the reader, if it still writes, ends with the run
+        run.drop_unfinished_audio()
     return error
 
 
@@ -269,7 +272,7 @@ def _fingerprint(media: Path) -> str:
     try:
         if media.stat().st_size == 0:
             raise MediaError(f"{media} is empty (0 bytes).", "Was it copied or fetched completely?")
-        return fingerprint_file(media)
+        return fingerprint_media(media)
     except FileNotFoundError:
         raise UsageError(f"There is no file {media}.", "Check the path.") from None
     except OSError as error:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from longscribe.core.coverage import assert_accounted, totals
 from longscribe.core.lifecycle import ChunkState
 from longscribe.job_events import (
+    AudioMissing,
     AudioRead,
     BatchDecoded,
     ChunkPlanned,
@@ -50,6 +51,7 @@ def run_job(run: RunState) -> Iterator[JobEvent]:
     """
     yield from run.begin()
     if run.recall_plan():
+        yield from run.recalled_losses()
         yield from _settle(run)
     else:
         run.start_reading()
@@ -93,7 +95,7 @@ def _take(run: RunState, report: Report) -> Iterator[JobEvent]:
             yield from _settle(run)
         case MediaEnded():
             yield journal.record(report)
-            run.end_media(report.duration)
+            run.end_media(report)
             yield from _settle(run)
         case ReaderDied():
             yield journal.record(run.reader_died(report.reason))
@@ -108,7 +110,14 @@ def _take(run: RunState, report: Report) -> Iterator[JobEvent]:
             yield from run.finish_chunk(report)
         case ChunkFailed():
             yield from run.chunks.fail(report)
-        case MediaProblem() | WorkerReady() | MemorySampled() | MemoryRelieved() | BatchDecoded():
+        case (
+            MediaProblem()
+            | AudioMissing()
+            | WorkerReady()
+            | MemorySampled()
+            | MemoryRelieved()
+            | BatchDecoded()
+        ):
             yield journal.record(report)
             yield from run.note(report)
 
@@ -128,6 +137,7 @@ def _finish(run: RunState) -> Iterator[JobEvent]:
     assert_accounted(coverage, view.duration)
     run.release_audio()
     yield from run.learn_terms()
+    yield from run.remarks()
     samples = totals(coverage)
     yield run.tools.journal.record(
         RunFinished(

@@ -8,6 +8,7 @@ it to fingerprint, the reader process to read.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from longscribe.errors import MediaError
+from longscribe.fingerprint import fingerprint_file
 
 _HEAD = 64 * 1024
 """Bytes by which a list is known."""
@@ -84,6 +86,25 @@ def parts_of(media: Path) -> tuple[Path, ...]:
             named[piece.head] = None
         named[piece.path] = None
     return (media, *named)
+
+
+def fingerprint_media(media: Path) -> str:
+    """Return a digest of a media file and of everything that is part of it.
+
+    Raises:
+        MediaError: as `parts_of`.
+        OSError: the file can't be read.
+    """
+    first, *others = parts_of(media)
+    if not others:
+        return fingerprint_file(first)
+    digest = hashlib.blake2b(fingerprint_file(first).encode(), digest_size=16)
+    for part in others:
+        try:
+            digest.update(f" {fingerprint_file(part)}".encode())
+        except FileNotFoundError:
+            digest.update(b" missing")
+    return digest.hexdigest()
 
 
 def read_playlist(media: Path) -> Playlist | None:

@@ -12,6 +12,7 @@ from longscribe.core.aligned_words import not_aligned
 from longscribe.core.bias.learning import Source, learnt_terms
 from longscribe.core.coverage import audio_extent
 from longscribe.core.endings import missing_tail
+from longscribe.core.hearing import little_speech
 from longscribe.core.keys import glossary_digest, language_key, plan_key
 from longscribe.core.ladder import (
     LANGUAGE_TRIES,
@@ -19,13 +20,16 @@ from longscribe.core.ladder import (
 )
 from longscribe.core.ledger import ChunkEntry, Ledger, LedgerView
 from longscribe.core.lifecycle import ChunkState
+from longscribe.core.losses import loss_gaps, promised
 from longscribe.core.patience import WritingPace
 from longscribe.core.planning import ChunkPlanner, one_chunk
 from longscribe.errors import JobError, MediaError, RecognizerError
 from longscribe.job import Job, Tools
 from longscribe.job_events import (
+    AudioMissing,
     BatchDecoded,
     JobEvent,
+    MediaEnded,
     MediaProblem,
     MemoryRelieved,
     MemorySampled,
@@ -48,6 +52,7 @@ from longscribe.types import (
     ChunkFailure,
     ChunkResult,
     LanguageGuess,
+    Loss,
     MediaInfo,
     Recording,
 )
@@ -69,6 +74,8 @@ class RunState:
     """An earlier run left complete outputs: they stay until this one's are complete too."""
     _planner: ChunkPlanner | None = None
     _info: MediaInfo | None = None
+    _losses: list[Loss] = field(default_factory=list)
+    _peak: float | None = None
     _language_asked: bool = False
     _language_failures: int = 0
     _reader_deaths: int = 0
@@ -135,6 +142,9 @@ class RunState:
             self.chunks.ledger = Ledger()
             return False
         self._info = stored.recording.media
+        self._peak = stored.recording.peak
+        for loss in stored.recording.losses:
+            self._lose(loss)
         self._end_plan(stored.recording.duration)
         return True
 
@@ -182,6 +192,18 @@ class RunState:
         if not self.job.options.keep_audio:
             self.tools.spool.remove()
 
+    def drop_unfinished_audio(self) -> None:
+        """Give the disk back after a failure: audio not read to its end is read anew anyway."""
+        if self.ledger.duration is None:
+            self.tools.spool.remove()
+
+    def remarks(self) -> Iterator[JobEvent]:
+        """Say what whoever finds an empty transcript will want to know."""
+        speech = sum(w.speech for entry in self.ledger.entries for w in entry.chunk.windows)
+        told = little_speech(speech, self.view().duration, self._info, self._peak)
+        if told is not None:
+            yield self.tools.journal.record(Notice(message=told))
+
     # --- reading and planning ---
 
     def start_reading(self) -> None:
@@ -198,6 +220,7 @@ class RunState:
     def open_media(self, info: MediaInfo) -> None:
         options = self.job.options
         self._info = info
+        self._losses, self.ledger.lost = [], ()
         self._heard = self._allowed = 0
         self._planner = ChunkPlanner(
             frame=FRAME,
@@ -230,18 +253,35 @@ class RunState:
         self._heard = report.position
         self._plan(self._planner.feed(report.probabilities, report.levels))
 
-    def end_media(self, duration: int) -> None:
+    def recalled_losses(self) -> Iterator[JobEvent]:
+        """Say again what an earlier reading found missing: it is missing from this run too."""
+        for loss in self._losses:
+            yield self.tools.journal.record(AudioMissing(loss=loss))
+
+    def _lose(self, loss: Loss) -> None:
+        """Take note of audio that should be there and is not: it is a gap."""
+        self._losses.append(loss)
+        self.ledger.lost = loss_gaps(self._losses)
+
+    def end_media(self, ended: MediaEnded) -> None:
         """Complete the plan and, with it, what the journal knows of the recording."""
         assert self._planner is not None, "the end before the media was opened"
         assert self._info is not None, "the end before the media was opened"
-        self._plan(self._planner.finish(duration))
-        recording = Recording(fingerprint=self.job.fingerprint, duration=duration, media=self._info)
+        self._peak = ended.peak
+        self._plan(self._planner.finish(ended.duration))
+        recording = Recording(
+            fingerprint=self.job.fingerprint,
+            duration=ended.duration,
+            media=self._info,
+            peak=ended.peak,
+            losses=tuple(self._losses),
+        )
         self.tools.journal.finish_plan(self._plan_key, recording)
-        self._end_plan(duration)
+        self._end_plan(ended.duration)
 
     def _end_plan(self, duration: int, reason: str | None = None) -> None:
         assert self._info is not None, "the end before the media was opened"
-        tail = missing_tail(duration, self._info, reason)
+        tail = missing_tail(duration, promised(self._info, self._losses), reason)
         self.ledger.end(tail.span.end if tail else duration, tail)
 
     def _plan(self, chunks: list[Chunk]) -> None:
@@ -289,6 +329,8 @@ class RunState:
                 yield self.tools.journal.record(Notice(message=told))
         elif isinstance(event, MemoryRelieved):
             self.chunks.use_less(event.batch_size)
+        elif isinstance(event, AudioMissing):
+            self._lose(event.loss)
         elif isinstance(event, BatchDecoded):
             self._progressed.add(str(event.chunk_id))
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from longscribe.cli.progress import clock
+from longscribe.core.losses import loss_gaps
 from longscribe.reading import JobSummary, body_of, open_journal, summarize
 from longscribe.sizes import say_size
 
@@ -78,7 +79,7 @@ def _print_trouble(summary: JobSummary, console: Console) -> None:
                 escape(event.next_step),
             )
         console.print(table)
-    for gap in summary.gaps:
+    for gap in (*loss_gaps(summary.losses), *summary.gaps):
         start, end = clock(gap.span.start), clock(gap.span.end)
         console.print(f"[red]not transcribed: {start} to {end}, {escape(gap.reason)}[/red]")
 

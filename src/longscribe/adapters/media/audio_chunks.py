@@ -1,4 +1,4 @@
-"""Files whose header says how many bytes of audio follow: is it so?
+"""Files whose header says how many bytes of audio follow, and whether it is so.
 
 A recorder that dies leaves a length from before, and past 4 GiB a 32-bit length
 wraps. libav believes such a header and drops the rest without a word. Here the
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -155,9 +155,8 @@ def _found(file: BinaryIO, layout: _Layout, begin: int, name: bytes) -> AudioChu
         if chunk.name[:4] == name:
             length = chunk.length - before
             declared = length if length > 0 else None
-            fields = (_Field(at=chunk.field.at, form=chunk.field.form, extra=chunk.field.extra),)
-            fields = tuple(_Field(at=f.at, form=f.form, extra=f.extra + before) for f in fields)
-            return _judged(file, chunk.start + before, declared, layout, fields)
+            field = replace(chunk.field, extra=chunk.field.extra + before)
+            return _judged(file, chunk.start + before, declared, layout, (field,))
     return None
 
 
@@ -196,7 +195,7 @@ def _chunk(file: BinaryIO, at: int, layout: _Layout) -> _Chunk | None:
             return None
         length = int.from_bytes(head[16:], "little") - 24
         field = _Field(at=at + 16, form="<q", extra=24)
-        if length < 0 or not head[4:16] == _W64_TAIL:
+        if length < 0 or head[4:16] != _W64_TAIL:
             return None
         return _Chunk(name=head[:4], start=at + 24, length=length, field=field)
     width = struct.calcsize(layout)

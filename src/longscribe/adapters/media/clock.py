@@ -173,7 +173,6 @@ class MediaClock:
             )
             return Placement(
                 silence=round(LOST * stamp.rate),
-                problem=reason,
                 loss=reason,
                 left_out=error - LOST,
             )

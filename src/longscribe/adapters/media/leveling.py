@@ -1,8 +1,8 @@
 """Makes a quiet recording loud enough to be heard, and leaves every other as it is.
 
-The speech detector hears nothing of a voice whose peaks stay under about −50 dBFS,
-though a recognizer would understand it down to −70 (docs/decisions/0016). So where
-six minutes nowhere reach −40 dBFS, they are raised before they are brought to
+The speech detector hears nothing of a voice whose peaks stay under about -50 dBFS,
+though a recognizer would understand it down to -70 (docs/decisions/0016). So where
+six minutes nowhere reach -40 dBFS, they are raised before they are brought to
 16 bits. The gain of a second follows from the five minutes before it and the
 minute behind it alone: the same whatever the pieces in which the audio comes.
 """
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 BLOCK = SAMPLE_RATE
 """Samples that are measured together and get one gain."""
-_PARTS = 20
-_LOUDEST_PART = 2
-"""A block is as loud as its third loudest twentieth: a click of a switch is not speech."""
+_PARTS = 100
+_LOUDEST_PART = 3
+"""A block is as loud as its fourth loudest hundredth: a click of a switch is not speech."""
 BEHIND = 300
 """Blocks that still count when they are past."""
 AHEAD = 60

@@ -8,7 +8,6 @@ something, and otherwise by what recordings are.
 from __future__ import annotations
 
 from longscribe.errors import MediaError
-from longscribe.sizes import say_size
 from longscribe.types import SAMPLE_RATE
 
 LOWEST_RATE = 1000
@@ -65,7 +64,7 @@ def say_hours(seconds: float) -> str:
 def unbelievable(seconds: float, size: int) -> str:
     """Return in words that a header's length is not believed."""
     return (
-        f"the header claims {say_hours(seconds)}, more than a file of {say_size(size)} can hold; "
+        f"the header claims {say_hours(seconds)}, more than a file of {size:,} bytes can hold; "
         "what is there is read"
     )
 

@@ -7,6 +7,7 @@ cables wired the wrong way round do that to every word of a recording.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ BLOCKS_A_SECOND = 10
 LOOKAHEAD = 10
 """Blocks. The mix is judged by a second: words, not the swings of a sound wave."""
 CANCELS = 10**-1.5
-"""Share of the energy of uncorrelated channels that is left of them in the mix (−15 dB).
+"""Share of the energy of uncorrelated channels that is left of them in the mix (-15 dB).
 
 A channel inverted and 2 dB louder leaves less; music in opposite phase around a
 voice in the middle leaves more, until it is 15 dB louder than the voice.
@@ -40,7 +41,7 @@ voice in the middle leaves more, until it is 15 dB louder than the voice.
 RECOVERS = 10**-1.0
 """The same; from here up the mix is good again. The distance keeps it from flipping."""
 INAUDIBLE = 1e-8
-"""Mean square under which nothing is judged (−80 dBFS): silence cancels for no reason."""
+"""Mean square under which nothing is judged (-80 dBFS): silence cancels for no reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +186,8 @@ class Downmix:
 
     def feed(self, sound: Channels) -> Iterator[Channels]:
         """Take more sound; yield what is decided, as one channel."""
-        if self._parts and not _alike(self._parts[0], sound):
-            yield from self.flush()
-        elif self._blocks and not _alike(self._blocks[0].sound, sound):
+        held = [*self._parts[:1], *(block.sound for block in itertools.islice(self._blocks, 1))]
+        if not all(_alike(each, sound) for each in held):
             yield from self.flush()
         if len(sound.samples) == 1:
             yield self._given(sound, mixed(sound))

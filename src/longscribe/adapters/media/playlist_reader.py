@@ -151,7 +151,6 @@ class PlaylistReader:
                 left_out=to_samples(left_out),
             )
         )
-        self._told.append((start, f"{reason}; silence stands there"))
         for at in range(0, length, SAMPLE_RATE):
             block = np.zeros(min(SAMPLE_RATE, length - at), dtype=np.int16)
             self._given += len(block)
@@ -194,8 +193,10 @@ def _runs(playlist: Playlist) -> list[_Run]:
     groups: list[list[Piece]] = []
     for piece in playlist.pieces:
         before = groups[-1][-1] if groups else None
-        if before is None or piece.is_there != before.is_there or (
-            piece.is_there and piece.starts_anew
+        if (
+            before is None
+            or piece.is_there != before.is_there
+            or (piece.is_there and piece.starts_anew)
         ):
             groups.append([])
         groups[-1].append(piece)

@@ -438,11 +438,14 @@ def _check_file(path: Path) -> None:
 def _container(path: Path, source: MediaSource) -> InputContainer:
     """Open the source with libav, turning its errors into ours."""
     try:
-        container = av.open(
-            cast("BinaryIO", source),
-            container_options=NO_PROTOCOL,
-            metadata_errors="replace",
-            buffer_size=BUFFER,
+        container = cast(
+            "InputContainer",
+            av.open(
+                cast("BinaryIO", source),
+                container_options=NO_PROTOCOL,
+                metadata_errors="replace",
+                buffer_size=BUFFER,
+            ),
         )
     except (FFmpegError, OSError, ValueError) as error:
         source.close()
