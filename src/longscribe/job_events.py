@@ -108,6 +108,8 @@ class WorkerReady(_Event):
     seconds: float
     memory: MemoryReading | None = None
     """With the model loaded."""
+    only_language: str = ""
+    """The one language that the model knows; empty if there are several."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from longscribe.core.lifecycle import ChunkState
 from longscribe.core.losses import loss_gaps, promised
 from longscribe.core.patience import WritingPace
 from longscribe.core.planning import ChunkPlanner, one_chunk
+from longscribe.core.refusals import one_language_notice
 from longscribe.errors import JobError, MediaError, RecognizerError
 from longscribe.job import Job, Tools
 from longscribe.job_events import (
@@ -80,6 +81,7 @@ class RunState:
     _language_failures: int = 0
     _reader_deaths: int = 0
     _told_not_aligned: bool = False
+    _told_one_language: bool = False
     _heard: int = 0
     _allowed: int | None = 0
     _announced: int = 0
@@ -325,7 +327,7 @@ class RunState:
     def note(self, event: JobEvent) -> Iterator[JobEvent]:
         """Learn from an event that asks for nothing; yield what the user should know of it."""
         if isinstance(event, WorkerReady):
-            for told in self.chunks.meet(event):
+            for told in (*self.chunks.meet(event), *self._language_notice(event)):
                 yield self.tools.journal.record(Notice(message=told))
         elif isinstance(event, MemoryRelieved):
             self.chunks.use_less(event.batch_size)
@@ -333,6 +335,14 @@ class RunState:
             self._lose(event.loss)
         elif isinstance(event, BatchDecoded):
             self._progressed.add(str(event.chunk_id))
+
+    def _language_notice(self, ready: WorkerReady) -> tuple[str, ...]:
+        """Say, once a run, that nobody has found out whether this is the model's language."""
+        known = self.job.options.language is not None or not ready.only_language
+        if known or self._told_one_language:
+            return ()
+        self._told_one_language = True
+        return (one_language_notice(ready.only_language),)
 
     def finish_chunk(self, done: ChunkDone) -> Iterator[JobEvent]:
         """Store a result; say, once a run, if the recognizer could not align its words.

@@ -14,6 +14,7 @@ import numpy as np
 
 from longscribe.config import BiasMode, BiasSettings, text_language
 from longscribe.core.bias.ranking import of_language
+from longscribe.core.composed import composed_window
 from longscribe.core.quality import best_hearing, complaint, other_hearings
 from longscribe.ports import (
     DecodeTask,
@@ -81,7 +82,7 @@ class ChunkDecoder:
             for better in _hear_again(first, member, again, self._recognizer):
                 results[member.window.index] = better
                 yield BatchDone(chunk_id=chunk_id, windows=1, samples=0)
-        windows = tuple(results[member.window.index] for member in audio)
+        windows = tuple(composed_window(results[member.window.index]) for member in audio)
         if verifying and self._glossary.terms:
             language = text_language(settings.task, settings.language) or "en"
             verifier = self._verifier(task.bias, language)

@@ -19,7 +19,7 @@ from longscribe.adapters.executors.failures import (
 from longscribe.config import DeadlineSettings, MemorySettings, RecognizerSettings
 from longscribe.core.governor import Governor, Remedy
 from longscribe.core.patience import Pace, Stopwatch
-from longscribe.core.refusals import check_capabilities
+from longscribe.core.refusals import check_capabilities, only_language
 from longscribe.errors import LongscribeError, RecognizerError, WorkerStartError, from_slug
 from longscribe.job_events import (
     AudioMissing,
@@ -426,6 +426,7 @@ class Supervisor:
                     compute_type=message.compute_type,
                     seconds=round(message.seconds, 3),
                     memory=message.memory,
+                    only_language=only_language(message.capabilities),
                 )
                 if worker.task is not None:
                     worker.child.send(worker.task)
