@@ -65,6 +65,8 @@ class AudioChunk:
     is_short: bool
     """More audio follows the declared end."""
     fields: tuple[_Field, ...] = ()
+    is_large: bool = False
+    """RF64, of which libav reports the length that is declared; else what is there of it."""
 
     @property
     def there(self) -> int:
@@ -78,8 +80,8 @@ class AudioChunk:
 
     @property
     def lacking(self) -> float:
-        """How many times longer than it is the file declares its audio; 1.0 if whole."""
-        if not self.declared or not self.there:
+        """How many times longer than libav reports the file declares its audio; 1.0 if whole."""
+        if not self.declared or not self.there or self.is_large:
             return 1.0
         return max(1.0, self.declared / self.there)
 
@@ -144,7 +146,8 @@ def _wav(file: BinaryIO, size: int, *, large: bool) -> AudioChunk | None:
             field = _Field(at=ds64.start + 8, form="<q")
         elif chunk.length >= _STREAMED and chunk.start + chunk.length > size:
             declared = None
-        return _judged(file, chunk.start, declared or None, layout, (field,))
+        found = _judged(file, chunk.start, declared or None, layout, (field,))
+        return replace(found, is_large=large)
     return None
 
 

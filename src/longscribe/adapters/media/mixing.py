@@ -40,6 +40,8 @@ voice in the middle leaves more, until it is 15 dB louder than the voice.
 """
 RECOVERS = 10**-1.0
 """The same; from here up the mix is good again. The distance keeps it from flipping."""
+FAINT = 0.01
+"""Share of the energy that cancelled under which sound proves nothing: noise in a pause."""
 INAUDIBLE = 1e-8
 """Mean square under which nothing is judged (-80 dBFS): silence cancels for no reason."""
 
@@ -183,6 +185,8 @@ class Downmix:
         self._seconds = 0.0
         self._alone: int | None = None
         """The channel that is taken alone, while the channels cancel."""
+        self._cancelled = 0.0
+        """Most energy of a block since they do."""
 
     def feed(self, sound: Channels) -> Iterator[Channels]:
         """Take more sound; yield what is decided, as one channel."""
@@ -221,12 +225,13 @@ class Downmix:
     def _decided(self) -> Channels:
         """Return the oldest block: the mix, or the channel that stands for it."""
         block = self._blocks[0]
-        here = _left(block.energy, float(block.shares.sum()))
+        total = float(block.shares.sum())
+        here = _left(block.energy, total)
         shares = np.sum([each.shares for each in self._blocks], axis=0)
         ahead = _left(sum(each.energy for each in self._blocks), float(shares.sum()))
         audible = _is_audible(block.sound, block.shares)
         if self._alone is None and audible and max(here, ahead) < CANCELS:
-            self._alone = int(np.argmax(shares))
+            self._alone, self._cancelled = int(np.argmax(shares)), 0.0
             name = block.sound.mix.names[self._alone : self._alone + 1] or ("",)
             self._report(
                 self._seconds,
@@ -234,8 +239,10 @@ class Downmix:
                 f"{f' ({name[0]})' if name[0] not in ('', 'NONE') else ''} of "
                 f"{len(shares)}, the loudest, is read alone for as long as they do",
             )
-        elif self._alone is not None and audible and min(here, ahead) > RECOVERS:
+        elif audible and min(here, ahead) > RECOVERS and total > FAINT * self._cancelled:
             self._alone = None
+        if here < CANCELS:
+            self._cancelled = max(self._cancelled, total)
         self._blocks.popleft()
         if self._alone is None:
             return self._given(block.sound, block.mono)

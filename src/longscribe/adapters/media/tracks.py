@@ -51,7 +51,7 @@ class FileFacts:
     size: int
     """Bytes."""
     lacking: float = 1.0
-    """How many times longer than it is the file declares its audio (`audio_chunks.py`)."""
+    """How many times longer than libav reports it declares its audio (`audio_chunks.py`)."""
 
 
 def choose(container: InputContainer, wanted: int | None, path: Path) -> tuple[AudioStream, int]:
