@@ -39,7 +39,7 @@ _MARKS = (
     (b"<smil", "a SMIL playlist"),
     (b"xspf.org", "an XSPF playlist"),
 )
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.,-]*:")
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
 
 
