@@ -50,7 +50,9 @@ def read(path: Path):
 
 
 class TestReading:
-    @pytest.mark.parametrize(("ending", "codec"), [("ts", "ac3"), ("aac", "aac"), ("mp3", "libmp3lame")])
+    @pytest.mark.parametrize(
+        ("ending", "codec"), [("ts", "ac3"), ("aac", "aac"), ("mp3", "libmp3lame")]
+    )
     def test_pieces_are_one_recording(self, tmp_path, ending, codec):
         make_pieces(tmp_path, ending, codec)
         pcm, losses, reader = read(plain(tmp_path, ending))
@@ -83,7 +85,14 @@ class TestReading:
     def test_a_gap_that_the_playlist_declares(self, tmp_path):
         make_pieces(tmp_path, "ts", "ac3")
         path = playlist(
-            tmp_path, "#EXTINF:2,", "p0.ts", "#EXT-X-GAP", "#EXTINF:2,", "p1.ts", "#EXTINF:2,", "p2.ts"
+            tmp_path,
+            "#EXTINF:2,",
+            "p0.ts",
+            "#EXT-X-GAP",
+            "#EXTINF:2,",
+            "p1.ts",
+            "#EXTINF:2,",
+            "p2.ts",
         )
         [loss] = read(path)[1]
         assert loss.span.length == 2 * RATE
@@ -107,9 +116,9 @@ class TestReading:
         for number in range(40):
             os.link(first, tmp_path / f"q{number}.ts")
         source = MediaSource([tmp_path / f"q{number}.ts" for number in range(40)])
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(list(Path("/proc/self/fd").iterdir()))
         assert source.read() == first.read_bytes() * 40
-        assert len(os.listdir("/proc/self/fd")) <= before
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before
         source.close()
 
     def test_fragmented_mp4_with_its_head(self, tmp_path):
@@ -162,7 +171,9 @@ class TestRefusals:
         (folder / "sub").mkdir()
         path = playlist(folder, "#EXTINF:2,", "p0.ts", "#EXTINF:2,", name)
         for look in (lambda: open_media(path, None), lambda: parts_of(path)):
-            with pytest.raises(MediaError, match="does not lie in its own folder|which is no file"):
+            with pytest.raises(
+                MediaError, match=r"does not lie in its own folder|which is no file"
+            ):
                 look()
 
     def test_a_pipe_is_no_piece(self, tmp_path):
@@ -218,9 +229,11 @@ class TestRefusals:
         make_pieces(tmp_path, "ts", "ac3")
         path = tmp_path / "list"
         path.write_text(text)
-        with pytest.raises((av.FFmpegError, OSError)):
-            with av.open(MediaSource([path]), format=form, container_options=NO_PROTOCOL) as file:
-                next(file.decode(audio=0))
+        with (
+            pytest.raises((av.FFmpegError, OSError)),
+            av.open(MediaSource([path]), format=form, container_options=NO_PROTOCOL) as file,
+        ):
+            next(file.decode(audio=0))
 
 
 class TestIdentity:

@@ -122,7 +122,9 @@ class TestClaims:
 
     def test_an_unfinished_spool_goes_with_a_failure(self, tmp_path: Path) -> None:
         """The file turns out to hold no sound, once reading has begun."""
-        path = write(tmp_path / "a.m4a", Track(sound=floats(sample_audio()), rate=RATE, codec="aac"))
+        path = write(
+            tmp_path / "a.m4a", Track(sound=floats(sample_audio()), rate=RATE, codec="aac")
+        )
         content = path.read_bytes()
         start = content.index(b"mdat") + 4
         size = int.from_bytes(content[start - 8 : start - 4], "big") - 8
@@ -162,7 +164,9 @@ class TestHardlyAnySpeech:
                 stream.disposition = chosen
                 streams.append(stream)
             for (sound, *_), stream in zip(tracks, streams, strict=True):
-                frame = av.AudioFrame.from_ndarray(sound.reshape(1, -1), format="s16", layout="mono")
+                frame = av.AudioFrame.from_ndarray(
+                    sound.reshape(1, -1), format="s16", layout="mono"
+                )
                 frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
                 container.mux(stream.encode(frame))
             for stream in streams:

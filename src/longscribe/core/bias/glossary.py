@@ -109,7 +109,7 @@ def _decoded(data: bytes, name: str, *, utf16: bool) -> str:
         ) from None
     if "\x00" in text:
         raise GlossaryError(f"{name} is not a text file.", "A glossary is text; save it as UTF-8.")
-    return text
+    return composed(text)
 
 
 # --- joining -----------------------------------------------------------------
@@ -138,7 +138,7 @@ def _joined(entries: Iterable[Entry]) -> Glossary:
 
 
 def _composed(entry: Entry) -> Entry:
-    """Return an entry in composed characters, whatever program wrote the file."""
+    """Return an entry in composed characters: escapes in JSON and YAML hid what was not."""
     term = None if entry.term is None else composed_term(entry.term)
     return replace(entry, term=term, never=tuple(map(composed, entry.never)))
 
