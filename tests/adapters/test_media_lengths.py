@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from longscribe.adapters.media import limits
 from longscribe.adapters.media.audio_chunks import audio_chunk
 from longscribe.adapters.media.limits import (
     FILLED_ANYWAY,
@@ -213,6 +214,19 @@ class TestBelief:
         assert len(pcm) / RATE == pytest.approx(LENGTH, abs=0.1)
         assert reader.info.duration is None
         assert any("more than a file of" in sentence for sentence in told)
+
+
+def test_more_audio_than_a_file_of_its_size_can_hold(tmp_path, monkeypatch):
+    """As of a bomb: silence packed beyond reason. Here reason is lowered in its place."""
+    path = make(tmp_path, "a.caf", "pcm_s16be", {})
+    monkeypatch.setattr(limits, "LEAST_BITS", 1e7)
+    monkeypatch.setattr(limits, "FILLED_ANYWAY", 2.0)
+    pcm, told, reader = read(path)
+    assert len(pcm) / RATE == pytest.approx(2.0, abs=0.6)
+    [loss] = reader.losses()
+    assert "the recording goes on beyond 0:00:02" in loss.reason
+    assert loss.span.end <= len(pcm)
+    assert any("more than a file of" in sentence for sentence in told)
 
 
 class TestJumps:

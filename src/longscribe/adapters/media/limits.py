@@ -8,7 +8,6 @@ something, and otherwise by what recordings are.
 from __future__ import annotations
 
 from longscribe.errors import MediaError
-from longscribe.types import SAMPLE_RATE
 
 LOWEST_RATE = 1000
 """Hz. Below it nothing of speech is left; each sample would become sixteen and more."""
@@ -26,9 +25,14 @@ MOST_FILLED = 24 * 3600.0
 """Seconds of silence filled in, over a whole recording."""
 
 
+def longest(size: int) -> float:
+    """Return how many seconds a file of `size` bytes can hold: beyond it nothing is read."""
+    return min(LONGEST, max(FILLED_ANYWAY, size * 8 / LEAST_BITS))
+
+
 def believable_length(seconds: float, size: int) -> bool:
     """Tell whether a file of `size` bytes can hold so long a track."""
-    return seconds <= LONGEST and seconds <= max(FILLED_ANYWAY, size * 8 / LEAST_BITS)
+    return seconds <= longest(size)
 
 
 def most_filled(size: int) -> float:
@@ -67,7 +71,3 @@ def unbelievable(seconds: float, size: int) -> str:
         f"the header claims {say_hours(seconds)}, more than a file of {size:,} bytes can hold; "
         "what is there is read"
     )
-
-
-MOST_SAMPLES = LONGEST * SAMPLE_RATE
-"""At 16 kHz: where reading ends, whatever else the file has."""

@@ -23,11 +23,11 @@ from longscribe.adapters.media.clock import LOOKAHEAD, MediaClock, Stamp
 from longscribe.adapters.media.headers import lacks_moov
 from longscribe.adapters.media.leveling import Leveler
 from longscribe.adapters.media.limits import (
-    LONGEST,
-    MOST_SAMPLES,
     check_rate,
     is_sane_rate,
+    longest,
     most_filled,
+    say_hours,
     unbelievable,
 )
 from longscribe.adapters.media.mixing import Channels, Downmix, Unpacker
@@ -240,10 +240,11 @@ class PyAVReader:
 
     def _placed(self) -> Iterator[Channels | _Damage]:
         """Yield the sound in order, with silence where the clock wants it."""
+        most = to_samples(longest(self._source.size))
         for item, following in _with_following(self._decoded()):
             start = self._position
-            if start >= MOST_SAMPLES:
-                told = f"the recording goes on beyond {LONGEST // 3600} hours; split it"
+            if start >= most:
+                told = f"the recording goes on beyond {say_hours(most / SAMPLE_RATE)}; split it"
                 self._lose(start - SAMPLE_RATE, start, told)
                 return
             if isinstance(item, _Damage):
