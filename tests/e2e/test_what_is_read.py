@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from tests.e2e.support import (
+    FAULTY,
     RATE,
+    Running,
     Samples,
     document,
     journal,
@@ -223,6 +225,31 @@ class TestQuiet:
         assert "the recording is very quiet" in done.err
         words = (tmp_path / "out" / "quiet.txt").read_text().split()
         assert len(words) > 20
+
+
+@pytest.mark.parametrize("kind", ["a missing piece", "quiet and inverted"])
+def test_killed_and_gone_on_with_it_is_the_same(kind: str, talk: Path, tmp_path: Path) -> None:
+    if kind == "a missing piece":
+        talk.with_name("piece0.ts").unlink()
+        path = talk
+    else:
+        quiet = floats(sample_audio()[: 14 * RATE]) * np.float32(0.005)
+        sound = np.concatenate([quiet, -quiet])
+        track = Track(sound=sound, rate=RATE, codec="flac", format="s32", layout="stereo")
+        path = write(tmp_path / "quiet.flac", track)
+
+    def command(out: Path) -> list[str | Path]:
+        return ["transcribe", path, *options(out, recognizer=FAULTY)]
+
+    calm = longscribe(*command(tmp_path / "calm"))
+    assert calm.status == (3 if path is talk else 0), calm.err
+    env = {"FAULT": "wait:0", "FAULT_DIR": str(tmp_path)}
+    with Running(*command(tmp_path / "killed"), env=env) as run:
+        run.wait_for((tmp_path / "waiting-0").exists)
+        run.kill()
+    resumed = longscribe(*command(tmp_path / "killed"))
+    assert resumed.status == calm.status, resumed.err
+    assert outputs(tmp_path / "killed", path.stem) == outputs(tmp_path / "calm", path.stem)
 
 
 class TestOneLanguage:

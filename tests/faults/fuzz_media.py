@@ -221,8 +221,11 @@ class _Script:
         self.heard.append(message)
 
 
+READ, REFUSED = "read", "refused"
+
+
 def read_here(path: Path, spool: Path) -> str:
-    """Read a file in this process; return what was not kept, or an empty text."""
+    """Read a file in this process; return how it ended well, or what was not kept."""
     script = _Script(
         task=ReadTask(
             media=str(path),
@@ -237,7 +240,7 @@ def read_here(path: Path, spool: Path) -> str:
     last = script.heard[-1]
     if last.type == "broke":
         if last.slug in ("media", "usage"):
-            return ""
+            return REFUSED
         return f"the reader broke: {last.slug} {last.found}\n{last.traceback}"
     if last.type != "media_ended":
         return f"the reader ended with {last.type}"
@@ -248,11 +251,11 @@ def read_here(path: Path, spool: Path) -> str:
     lost = [message.loss.span for message in script.heard if message.type == "audio_missing"]
     if any(span.end > last.duration for span in lost):
         return f"a loss {lost} lies behind the end {last.duration}"
-    return ""
+    return READ
 
 
 def read_apart(path: Path, folder: Path) -> str:
-    """Read a file in a process of its own, under limits; return what was not kept."""
+    """Read a file in a process of its own, under limits; return as `read_here`."""
     spool, report = folder / "audio.s16", folder / "report.txt"
     report.unlink(missing_ok=True)
     spool.unlink(missing_ok=True)
@@ -351,12 +354,15 @@ def fuzz(folder: Path, files: int, seed: int, only: int | None = None) -> tuple[
         began = time.monotonic()
         told = read_apart(path, folder)
         slowest = max(slowest, time.monotonic() - began)
-        counts["read"] += 1
-        if told.startswith("the reader ended with signal") or number % WHOLE_EVERY == 0:
-            # What kills the reader must still end well for the user.
-            counts["killed"] += bool(told)
-            told = run_whole(path, folder) if not told or "signal" in told else told
+        killed = told.startswith("the reader ended with signal")
+        ended = told in (READ, REFUSED)
+        counts[told if ended else "ended otherwise"] += 1
+        # What kills the reader must still end well for the user.
+        if killed or (ended and number % WHOLE_EVERY == 0):
+            told = run_whole(path, folder)
             counts["whole runs"] += 1
+        elif ended:
+            told = ""
         if told:
             found.append(f"file {number} ({original.name}: {how}): {told}")
         path.unlink()
