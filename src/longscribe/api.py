@@ -19,7 +19,7 @@ from pathlib import Path
 
 from longscribe import wiring
 from longscribe.adapters import incoming
-from longscribe.adapters.content import MediaContent, content_digest
+from longscribe.adapters.content import MediaContent, media_digest
 from longscribe.adapters.executors.starting import scarcity
 from longscribe.adapters.glossary_files import load_glossary
 from longscribe.adapters.journal.folder import JobFolder
@@ -50,6 +50,7 @@ from longscribe.job import Job
 from longscribe.job_events import JobEvent, RunFailed, RunFinished, RunInterrupted
 from longscribe.paths import absolute, given_path
 from longscribe.pipeline import run_job
+from longscribe.playlists import parts_of
 from longscribe.ports import Journal
 from longscribe.reading import LatestResults, begun_recognizer, latest_results, open_journal
 from longscribe.run_state import CancelledError, RunState
@@ -220,9 +221,10 @@ def learnt_elsewhere(options: Options, media: Sequence[str | Path]) -> tuple[Ter
         path = Path(each)
         if incoming.comes_through_pipe(path):  # it can be read only once
             continue
-        with contextlib.suppress(OSError, ValueError):  # a file that can't be read teaches nothing
+        # A file that can't be read teaches nothing.
+        with contextlib.suppress(OSError, ValueError, MediaError):
             # What earlier versions learnt from large files bears another mark.
-            for known in (content_digest(path), sampled_fingerprint(path)):
+            for known in (media_digest(path), sampled_fingerprint(path)):
                 if known is not None:
                     marks.add(Source(stem="", fingerprint=known).mark)
     return learnt.terms(without=marks)
@@ -371,6 +373,8 @@ def _failed(run: RunState, error: LongscribeError) -> LongscribeError:
     """Note in the journal why the run ended, if it still takes notes."""
     with contextlib.suppress(LongscribeError):
         run.tools.journal.record(RunFailed(slug=error.slug, message=str(error)))
+    with contextlib.suppress(OSError):  # the reader, if it still writes, ends with the run
+        run.drop_unfinished_audio()
     return error
 
 
@@ -393,8 +397,8 @@ def _content(media: Path) -> MediaContent:
         if media.stat().st_size == 0:
             raise MediaError(f"{media} is empty (0 bytes).", "Was it copied or fetched completely?")
         media.open("rb").close()
+        return MediaContent(paths=parts_of(media))
     except FileNotFoundError:
         raise UsageError(f"There is no file {media}.", "Check the path.") from None
     except OSError as error:
         raise MediaError(f"{media} can't be read ({error.strerror}).") from error
-    return MediaContent(paths=[media])

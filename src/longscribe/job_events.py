@@ -17,6 +17,7 @@ from longscribe.types import (
     Gap,
     Glossary,
     LanguageGuess,
+    Loss,
     MediaInfo,
     MemoryReading,
     Span,
@@ -92,6 +93,14 @@ class MediaProblem(_Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AudioMissing(_Event):
+    """The media should hold audio here and does not: a gap, for which silence stands."""
+
+    type: Literal["audio_missing"] = "audio_missing"
+    loss: Loss
+
+
+@dataclass(frozen=True, kw_only=True)
 class AudioRead(_Event):
     """Progress of the reader."""
 
@@ -106,6 +115,8 @@ class MediaEnded(_Event):
 
     type: Literal["media_ended"] = "media_ended"
     duration: int
+    peak: float | None = None
+    """Largest sample as it was recorded; full scale is 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +131,8 @@ class WorkerReady(_Event):
     seconds: float
     memory: MemoryReading | None = None
     """With the model loaded."""
+    only_language: str = ""
+    """The one language that the model knows; empty if there are several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,6 +306,7 @@ JobEvent = (
     | Notice
     | MediaOpened
     | MediaProblem
+    | AudioMissing
     | AudioRead
     | MediaEnded
     | WorkerReady

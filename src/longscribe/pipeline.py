@@ -16,6 +16,7 @@ from longscribe.core.coverage import assert_accounted, loses_words, totals
 from longscribe.core.lifecycle import ChunkState
 from longscribe.errors import SpoolError
 from longscribe.job_events import (
+    AudioMissing,
     AudioRead,
     BatchDecoded,
     ChunkPlanned,
@@ -65,6 +66,7 @@ def _work(run: RunState) -> Iterator[JobEvent]:
         LongscribeError: what no retry can cure.
     """
     if run.recall_plan():
+        yield from run.recalled_losses()
         yield from _settle(run)
     else:
         run.start_reading()
@@ -109,7 +111,7 @@ def _take(run: RunState, report: Report) -> Iterator[JobEvent]:
             yield from _settle(run)
         case MediaEnded():
             yield journal.record(report)
-            run.end_media(report.duration)
+            run.end_media(report)
             yield from _settle(run)
         case ReaderDied():
             yield journal.record(run.reader_died(report.reason))
@@ -124,7 +126,14 @@ def _take(run: RunState, report: Report) -> Iterator[JobEvent]:
             yield from run.finish_chunk(report)
         case ChunkFailed():
             yield from run.chunks.fail(report)
-        case MediaProblem() | WorkerReady() | MemorySampled() | MemoryRelieved() | BatchDecoded():
+        case (
+            MediaProblem()
+            | AudioMissing()
+            | WorkerReady()
+            | MemorySampled()
+            | MemoryRelieved()
+            | BatchDecoded()
+        ):
             yield journal.record(report)
             yield from run.note(report)
 
@@ -144,6 +153,7 @@ def _finish(run: RunState) -> Iterator[JobEvent]:
     assert_accounted(coverage, view.duration)
     run.release_audio()
     yield from run.learn_terms()
+    yield from run.remarks()
     samples = totals(coverage)
     wordless = tuple(entry.span for entry in coverage if entry.kind is CoverageKind.WORDLESS)
     yield run.tools.journal.record(

@@ -21,6 +21,7 @@ from longscribe.config import (
 )
 from longscribe.job_events import (
     AttemptStarted,
+    AudioMissing,
     BatchDecoded,
     JobEvent,
     LanguageDetected,
@@ -41,6 +42,7 @@ from longscribe.types import (
     CoverageEntry,
     Gap,
     LanguageGuess,
+    Loss,
     MediaInfo,
     MemoryReading,
     Recording,
@@ -83,6 +85,15 @@ class MediaReader(Protocol):
 
     def problems(self) -> list[tuple[int, str]]:
         """Return and forget what was odd since the last call: (sample position, sentence)."""
+        ...
+
+    def losses(self) -> list[Loss]:
+        """Return and forget what should have been there and was not, since the last call."""
+        ...
+
+    @property
+    def peak(self) -> float:
+        """Largest sample so far as it was recorded; full scale is 1."""
         ...
 
     def close(self) -> None: ...
@@ -360,6 +371,7 @@ class ChunkFailed:
 Report = (
     MediaOpened
     | MediaProblem
+    | AudioMissing
     | FramesHeard
     | MediaEnded
     | ReaderDied

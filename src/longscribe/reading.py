@@ -21,6 +21,7 @@ from longscribe.errors import JobError
 from longscribe.job_events import (
     AttemptFailed,
     AttemptStarted,
+    AudioMissing,
     ChunkFinished,
     ChunkPlanned,
     ChunkReused,
@@ -41,7 +42,7 @@ from longscribe.job_events import (
     WorkerReady,
 )
 from longscribe.ports import DecodeTask
-from longscribe.types import ChunkResult, Gap, Glossary, MemoryReading, Span, WindowResult
+from longscribe.types import ChunkResult, Gap, Glossary, Loss, MemoryReading, Span, WindowResult
 from longscribe.wire import UnreadableRecordError
 
 
@@ -247,6 +248,8 @@ class JobSummary:
     """What was done about memory in the latest run."""
     failures: list[AttemptFailed] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    """Audio that the media should hold and does not."""
     problems: list[tuple[int, str]] = field(default_factory=list)
     files: tuple[str, ...] = ()
     _worker_of: dict[int, int] = field(default_factory=dict)
@@ -269,6 +272,7 @@ class JobSummary:
                 self.media, self.model = event.media, event.model
                 self.recognizer, self.state = event.recognizer, CUT_SHORT
                 self.spans, self.covered, self.gaps, self.problems = {}, {}, [], []
+                self.losses = []
                 self.holdings, self.reliefs, self._worker_of = {}, [], {}
             case RunFinished():
                 self.state = "complete, with gaps" if event.gaps else "complete"
@@ -290,6 +294,9 @@ class JobSummary:
         match event:
             case MediaOpened():
                 self.duration, self.read_to_end = event.info.duration, False
+                self.losses = []
+            case AudioMissing():
+                self.losses.append(event.loss)
             case MediaEnded():
                 self.duration, self.read_to_end = event.duration, True
             case MediaProblem():

@@ -13,6 +13,7 @@ from longscribe.core.aligned_words import not_aligned
 from longscribe.core.bias.learning import Source, learnt_terms
 from longscribe.core.coverage import audio_extent
 from longscribe.core.endings import missing_tail
+from longscribe.core.hearing import little_speech
 from longscribe.core.identity import changed_media
 from longscribe.core.keys import glossary_digest, language_key, plan_key
 from longscribe.core.ladder import (
@@ -21,15 +22,19 @@ from longscribe.core.ladder import (
 )
 from longscribe.core.ledger import ChunkEntry, Ledger, LedgerView
 from longscribe.core.lifecycle import ChunkState
+from longscribe.core.losses import loss_gaps, promised
 from longscribe.core.names import stem_of
 from longscribe.core.patience import WritingPace
 from longscribe.core.planning import ChunkPlanner, one_chunk
+from longscribe.core.refusals import one_language_notice
 from longscribe.errors import JobError, MediaError, RecognizerError, SpoolError
 from longscribe.job import Job, Tools
 from longscribe.job_events import (
+    AudioMissing,
     BatchDecoded,
     GlossaryTaken,
     JobEvent,
+    MediaEnded,
     MediaIdentified,
     MediaProblem,
     MemoryRelieved,
@@ -55,6 +60,7 @@ from longscribe.types import (
     ChunkResult,
     Glossary,
     LanguageGuess,
+    Loss,
     MediaInfo,
     Recording,
 )
@@ -86,6 +92,8 @@ class RunState:
     """An earlier run left complete outputs: they stay until this one's are complete too."""
     _planner: ChunkPlanner | None = None
     _info: MediaInfo | None = None
+    _losses: list[Loss] = field(default_factory=list)
+    _peak: float | None = None
     _language_asked: bool = False
     _language_failures: int = 0
     _unsaved_language: LanguageGuess | None = None
@@ -98,6 +106,7 @@ class RunState:
     _told_not_aligned: bool = False
     _told_kept: set[str] = field(default_factory=set)
     """Files of others that the user has been told of."""
+    _told_one_language: bool = False
     _heard: int = 0
     _allowed: int | None = 0
     _announced: int = 0
@@ -201,6 +210,9 @@ class RunState:
             self._planned.clear()
             return False
         self._info = stored.recording.media
+        self._peak = stored.recording.peak
+        for loss in stored.recording.losses:
+            self._lose(loss)
         self._end_plan(stored.recording.duration)
         return True
 
@@ -257,6 +269,18 @@ class RunState:
         if not self.job.options.keep_audio:
             self.tools.spool.remove()
 
+    def drop_unfinished_audio(self) -> None:
+        """Give the disk back after a failure: audio not read to its end is read anew anyway."""
+        if self.ledger.duration is None:
+            self.tools.spool.remove()
+
+    def remarks(self) -> Iterator[JobEvent]:
+        """Say what whoever finds an empty transcript will want to know."""
+        speech = sum(w.speech for entry in self.ledger.entries for w in entry.chunk.windows)
+        told = little_speech(speech, self.view().duration, self._info, self._peak)
+        if told is not None:
+            yield self.tools.journal.record(Notice(message=told))
+
     # --- reading and planning ---
 
     def start_reading(self) -> None:
@@ -274,6 +298,7 @@ class RunState:
     def open_media(self, info: MediaInfo) -> None:
         options = self.job.options
         self._info = info
+        self._losses, self.ledger.lost = [], ()
         self._heard = self._allowed = 0
         self._planner = ChunkPlanner(
             frame=FRAME,
@@ -306,7 +331,17 @@ class RunState:
         self._heard = report.position
         self._plan(self._planner.feed(report.probabilities, report.levels))
 
-    def end_media(self, duration: int) -> None:
+    def recalled_losses(self) -> Iterator[JobEvent]:
+        """Say again what an earlier reading found missing: it is missing from this run too."""
+        for loss in self._losses:
+            yield self.tools.journal.record(AudioMissing(loss=loss))
+
+    def _lose(self, loss: Loss) -> None:
+        """Take note of audio that should be there and is not: it is a gap."""
+        self._losses.append(loss)
+        self.ledger.lost = loss_gaps(self._losses)
+
+    def end_media(self, ended: MediaEnded) -> None:
         """Complete the plan and, with it, what the journal knows of the recording.
 
         Raises:
@@ -314,20 +349,25 @@ class RunState:
         """
         assert self._planner is not None, "the end before the media was opened"
         assert self._info is not None, "the end before the media was opened"
-        self._plan(self._planner.finish(duration))
+        self._peak = ended.peak
+        self._plan(self._planner.finish(ended.duration))
         self.job.content.confirm()
         recording = Recording(
-            fingerprint=self.job.content.fingerprint(), duration=duration, media=self._info
+            fingerprint=self.job.content.fingerprint(),
+            duration=ended.duration,
+            media=self._info,
+            peak=ended.peak,
+            losses=tuple(self._losses),
         )
         stored = StoredPlan(recording=recording, chunks=tuple(self._planned))
         self.tools.journal.save_plan(self._plan_key, stored)
         self.tools.spool.seal(self._plan_key)
-        self._end_plan(duration)
+        self._end_plan(ended.duration)
 
     def _end_plan(self, duration: int, reason: str | None = None) -> None:
         assert self._info is not None, "the end before the media was opened"
         self._keep_language()
-        tail = missing_tail(duration, self._info, reason)
+        tail = missing_tail(duration, promised(self._info, self._losses), reason)
         self.ledger.end(tail.span.end if tail else duration, tail)
 
     def _plan(self, chunks: list[Chunk]) -> None:
@@ -370,12 +410,22 @@ class RunState:
     def note(self, event: JobEvent) -> Iterator[JobEvent]:
         """Learn from an event that asks for nothing; yield what the user should know of it."""
         if isinstance(event, WorkerReady):
-            for told in self.chunks.meet(event):
+            for told in (*self.chunks.meet(event), *self._language_notice(event)):
                 yield self.tools.journal.record(Notice(message=told))
         elif isinstance(event, MemoryRelieved):
             self.chunks.use_less(event.batch_size)
+        elif isinstance(event, AudioMissing):
+            self._lose(event.loss)
         elif isinstance(event, BatchDecoded):
             self._progressed.add(str(event.chunk_id))
+
+    def _language_notice(self, ready: WorkerReady) -> tuple[str, ...]:
+        """Say, once a run, that nobody has found out whether this is the model's language."""
+        known = self.job.options.language is not None or not ready.only_language
+        if known or self._told_one_language:
+            return ()
+        self._told_one_language = True
+        return (one_language_notice(ready.only_language),)
 
     def finish_chunk(self, done: ChunkDone) -> Iterator[JobEvent]:
         """Store a result; say, once a run, if the recognizer could not align its words.

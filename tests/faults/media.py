@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from longscribe.types import SAMPLE_RATE, MediaInfo
+from longscribe.types import SAMPLE_RATE, Loss, MediaInfo
 from tests.faults.recognizers import strike
 from tests.faults.writes import note_count, reach
 
@@ -112,6 +112,13 @@ class WaveReader:
 
     def problems(self) -> list[tuple[int, str]]:
         return []
+
+    def losses(self) -> list[Loss]:
+        return []
+
+    @property
+    def peak(self) -> float:
+        return 1.0
 
     def close(self) -> None:
         self._file.close()

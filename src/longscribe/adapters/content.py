@@ -31,6 +31,7 @@ from longscribe.fingerprint import (
     joined_fingerprint,
     sampled_fingerprint,
 )
+from longscribe.playlists import parts_of
 
 REMEMBERED_OVER = 8 * 1024 * 1024
 """Bytes. Smaller files are hashed again in no time."""
@@ -41,6 +42,9 @@ SILENT_FILE_SYSTEMS = frozenset({"vfat", "msdos", "exfat", "fat", "msdosfs"})
 """They keep no time of the last change that programs can't set: nothing is remembered there."""
 MOST_ENTRIES = 10_000
 """Digests kept; past that the oldest half goes."""
+
+MISSING = "missing"
+"""Stands for the digest of a part that is not there."""
 
 _ENTRY = re.compile(r"([0-9a-f]{32}) ([0-9a-f]{32})\n")
 
@@ -138,6 +142,39 @@ def content_digest(path: Path) -> str:
     return recall_digest(path) or _hash_anew(path).digest
 
 
+def media_digest(media: Path) -> str:
+    """Return the digest of a media file and of everything that is part of it.
+
+    Raises:
+        MediaError: it is a list of files that is not read.
+        OSError: it can't be read, or changes all the time.
+    """
+    parts = parts_of(media)
+    looks = _look_at(parts)
+    return _joined(parts, [_digest_of(*each) for each in zip(parts, looks, strict=True)])
+
+
+def _look_at(parts: Sequence[Path]) -> tuple[FileLook | None, ...]:
+    """Look at the files of a medium; None for one of several that is not there."""
+    first, *others = parts
+    return FileLook.at(first), *map(_look_if_there, others)
+
+
+def _look_if_there(path: Path) -> FileLook | None:
+    try:
+        return FileLook.at(path)
+    except FileNotFoundError:
+        return None
+
+
+def _digest_of(path: Path, look: FileLook | None) -> str:
+    return MISSING if look is None else content_digest(path)
+
+
+def _joined(parts: Sequence[Path], digests: Sequence[str]) -> str:
+    return joined_fingerprint([path.name for path in parts], digests)
+
+
 def _hash_anew(path: Path, given_up: threading.Event | None = None) -> HashedFile:
     began = time.time_ns()
     hashed = hash_file(path, given_up.is_set) if given_up else hash_file(path)
@@ -152,11 +189,12 @@ class MediaContent:
     Fulfils `Content`.
 
     Args:
-        paths: the media file first, then the files that it is made up of, if it names any.
+        paths: the media file first, then the files that it is made up of, if it names any. That
+            one of these is not there counts as content too.
     """
 
     paths: Sequence[Path]
-    _looks: tuple[FileLook, ...] = ()
+    _looks: tuple[FileLook | None, ...] = ()
     _settled: bool = False
     """Any change since the start shows in how the files look."""
     _moved: bool = False
@@ -174,11 +212,14 @@ class MediaContent:
         """
         now = time.time_ns()
         try:
-            self._looks = tuple(FileLook.at(path) for path in self.paths)
-            known = [recall_digest(path) for path in self.paths]
+            self._looks = _look_at(self.paths)
+            known = [
+                MISSING if look is None else recall_digest(path)
+                for path, look in zip(self.paths, self._looks, strict=True)
+            ]
         except OSError as error:
             raise self._unreadable(error) from error
-        self._settled = all(_is_settled(look, now) for look in self._looks)
+        self._settled = all(look is None or _is_settled(look, now) for look in self._looks)
         threading.Thread(
             target=self._hash, args=(known,), name="longscribe-content", daemon=True
         ).start()
@@ -213,7 +254,7 @@ class MediaContent:
         self._done.wait()
         if self._error is not None:
             raise self._unreadable(self._error)
-        return self._joined(self._digests)
+        return _joined(self.paths, self._digests)
 
     def as_before(self) -> str | None:
         try:
@@ -221,19 +262,16 @@ class MediaContent:
         except OSError:
             return None
 
-    def _joined(self, digests: Sequence[str]) -> str:
-        return joined_fingerprint([path.name for path in self.paths], digests)
-
     def confirm(self) -> None:
         before = self.fingerprint()
         try:
-            looks = tuple(FileLook.at(path) for path in self.paths)
+            looks = _look_at(self.paths)
             if looks == self._looks and self._settled:
                 return
-            digests = [content_digest(path) for path in self.paths]
+            digests = [_digest_of(*each) for each in zip(self.paths, looks, strict=True)]
         except OSError as error:
             raise self._unreadable(error) from error
-        if self._moved or self._joined(digests) != before:
+        if self._moved or _joined(self.paths, digests) != before:
             raise self._changed()
 
     def _unreadable(self, error: OSError) -> MediaError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Collection, Hashable, Iterator
 from hashlib import blake2b
@@ -12,13 +11,11 @@ from pathlib import Path
 
 from longscribe.core.names import folded
 from longscribe.core.ownership import Film, NamedFile, Place
+from longscribe.errors import MediaError
+from longscribe.playlists import parts_of
 
-PLAYLISTS = frozenset({".m3u", ".m3u8"})
-_MOST_LISTED = 1 << 20
-"""Bytes of a playlist that are looked at."""
 _MOST_FILES = 10_000
 """Of a model that are looked at."""
-_QUOTED_URI = re.compile(r'URI="([^"]*)"')
 
 
 def identity(path: Path) -> frozenset[Hashable]:
@@ -69,18 +66,12 @@ def files_of(role: str, path: Path) -> Iterator[NamedFile]:
 
 def pieces_of(media: Path) -> Iterator[NamedFile]:
     """Yield the files that a playlist names."""
-    if media.suffix.lower() not in PLAYLISTS or not media.is_file():
-        return
     try:
-        with media.open("rb") as file:
-            text = file.read(_MOST_LISTED).decode("utf-8-sig", errors="surrogateescape")
-    except OSError:  # the run itself says why
+        _, *pieces = parts_of(media)
+    except (OSError, MediaError):  # the run itself says why
         return
-    for line in map(str.strip, text.splitlines()):
-        listed = _QUOTED_URI.findall(line) if line.startswith("#") else [line]
-        for name in listed:
-            if name and "\0" not in name and "://" not in name:
-                yield named("a piece of the playlist", media.parent / name)
+    for piece in pieces:
+        yield named("a piece of the playlist", piece)
 
 
 def look(path: Path, needed: Collection[NamedFile]) -> Place:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from longscribe.cli.progress import clock
 from longscribe.cli.terminal import Terminal, print_plain, results, shown
+from longscribe.core.losses import loss_gaps
 from longscribe.reading import JobSummary, body_of, open_journal, summarize
 from longscribe.sizes import say_size
 
@@ -77,7 +78,7 @@ def _print_trouble(summary: JobSummary, console: Terminal) -> None:
                 shown(event.next_step),
             )
         console.print(table)
-    for gap in summary.gaps:
+    for gap in (*loss_gaps(summary.losses), *summary.gaps):
         start, end = clock(gap.span.start), clock(gap.span.end)
         console.print(f"[red]not transcribed: {start} to {end}, {shown(gap.reason)}[/red]")
 

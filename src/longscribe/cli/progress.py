@@ -16,6 +16,7 @@ from longscribe.errors import LongscribeError
 from longscribe.job_events import (
     AttemptFailed,
     AttemptStarted,
+    AudioMissing,
     AudioRead,
     BatchDecoded,
     ChunkFinished,
@@ -107,6 +108,9 @@ class Display:
                 self._say(notice) if self._held is None else self._held.append(notice)
             case MediaProblem():
                 self._say(f"[yellow]{clock(event.at)} {shown(event.message)}[/yellow]")
+            case AudioMissing(loss=loss):
+                start, end = clock(loss.span.start), clock(loss.span.end)
+                self._say(f"[red]missing: {start} to {end}, {shown(loss.reason)}[/red]")
             case AttemptFailed():
                 place = clock(self._spans[event.attempt.chunk_id].start)
                 self._say(

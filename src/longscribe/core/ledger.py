@@ -16,6 +16,7 @@ from longscribe.core.coverage import (
 )
 from longscribe.core.ladder import Step, split, split_point
 from longscribe.core.lifecycle import SETTLED, ChunkState, moved
+from longscribe.core.losses import with_losses
 from longscribe.core.stitching import stitch
 from longscribe.ports import PlannedChunk
 from longscribe.types import (
@@ -81,6 +82,8 @@ class Ledger:
     """Of the whole recording, once it has been read to the end."""
     tail: Gap | None = None
     """Audio that the media promised and did not hold."""
+    lost: tuple[Gap, ...] = ()
+    """The same in the midst of it, in order."""
     language_windows: tuple[Window, ...] = ()
     """The windows from which the language is judged, once they are known."""
 
@@ -140,6 +143,7 @@ class Ledger:
     @property
     def gaps(self) -> list[Gap]:
         found = [entry.gap for entry in self.entries if entry.gap is not None]
+        found = sorted([*found, *self.lost], key=lambda gap: gap.span) if self.lost else found
         return [*found, self.tail] if self.tail is not None else found
 
 
@@ -196,8 +200,8 @@ class LedgerView:
             rest = CoverageEntry(span=tail.span, kind=CoverageKind.GAP, reason=tail.reason)
         else:
             rest = CoverageEntry(span=Span(start=end, end=self.duration), kind=CoverageKind.PENDING)
-        covered = declared_wordless([*entries, rest], wordless_spans(self.windows()))
-        return merged(covered)
+        covered = with_losses([*entries, rest], self.ledger.lost)
+        return merged(declared_wordless(covered, wordless_spans(self.windows())))
 
     def _cover(self, entry: ChunkEntry) -> Iterator[CoverageEntry]:
         if entry.state is ChunkState.DONE and not entry.chunk.windows:

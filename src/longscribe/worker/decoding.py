@@ -16,6 +16,7 @@ import numpy as np
 from longscribe.config import BiasMode, BiasSettings, text_language
 from longscribe.core.bias.ranking import of_language
 from longscribe.core.bias.retrieval import TermIndex
+from longscribe.core.composed import composed_window
 from longscribe.core.coverage import audio_extent
 from longscribe.core.quality import best_hearing, complaint, other_hearings, without_piles
 from longscribe.errors import SpoolError
@@ -110,7 +111,7 @@ class ChunkDecoder:
                 yield BatchDone(chunk_id=chunk_id, windows=1, samples=0)
         if word_times:
             yield from self._fill(results, audio, replace(task, settings=settings))
-        windows = tuple(results[member.window.index] for member in audio)
+        windows = tuple(composed_window(results[member.window.index]) for member in audio)
         if verifying and self._glossary.terms:
             language = text_language(settings.task, settings.language) or "en"
             verifier = yield from _told(self._verifier(task.bias, language), chunk_id)

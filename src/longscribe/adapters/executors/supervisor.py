@@ -20,9 +20,10 @@ from longscribe.adapters.executors.logs import next_log
 from longscribe.config import DeadlineSettings, MemorySettings, RecognizerSettings
 from longscribe.core.governor import Governor, Remedy
 from longscribe.core.patience import Pace, Stopwatch
-from longscribe.core.refusals import check_capabilities
+from longscribe.core.refusals import check_capabilities, only_language
 from longscribe.errors import LongscribeError, RecognizerError, WorkerStartError, from_slug
 from longscribe.job_events import (
+    AudioMissing,
     BatchDecoded,
     LanguageDetected,
     MediaEnded,
@@ -305,7 +306,7 @@ class Supervisor:
                 yield message
             case Hello():
                 pass
-            case MediaOpened() | MediaProblem():
+            case MediaOpened() | MediaProblem() | AudioMissing():
                 yield message
             case MediaEnded():
                 self._reader = None
@@ -424,6 +425,7 @@ class Supervisor:
                     compute_type=message.compute_type,
                     seconds=round(message.seconds, 3),
                     memory=message.memory,
+                    only_language=only_language(message.capabilities),
                 )
                 if worker.task is not None:
                     worker.child.send(worker.task)
