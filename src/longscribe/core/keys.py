@@ -16,8 +16,9 @@ from typing import Any
 from longscribe.config import DecodeSettings, PlanSettings, RecognizerSettings, SpeechSettings
 from longscribe.types import Chunk, Glossary, WindowBias
 
-KEY_VERSION = 1
-"""Raised when the meaning of what is hashed changes."""
+KEY_VERSION = 2
+"""Raised when the meaning of what is hashed changes, or when results of before lack something.
+2: words at the ends of windows, lost with timestamp tokens (docs/decisions/0020)."""
 
 
 def digest(*parts: Any) -> str:
