@@ -188,6 +188,7 @@ def _opened(
     glossary = extended(glossary, extra_terms)
     settled = wiring.settled(options)
     model = entry.find_model(settled.model)
+    settled = wiring.staffed(settled, model.path)
     aligner = wiring.aligner(settled)
     files = wiring.outputs(media, options)
     folder = wiring.job_folder(media, options)
@@ -197,6 +198,7 @@ def _opened(
         model=model.identity if aligner is None else f"{model.identity} {aligner.identity}",
         model_path=model.path,
         options=settled,
+        device_kind=wiring.device_kind(settled.device),
         glossary=glossary,
         extra_terms=tuple(extra_terms),
         pronouncer=wiring.pronouncer(options) if _verifies(glossary, options) else "",
