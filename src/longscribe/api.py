@@ -255,6 +255,7 @@ def _open(media: Path, options: Options, extra_terms: Sequence[Term] | None) -> 
     glossary = extended(glossary, extra_terms)
     settled = wiring.settled(options)
     model = entry.find_model(settled.model)
+    settled = wiring.staffed(settled, model.path)
     aligner = wiring.aligner(settled)
     wiring.refuse_own_goals([media], options, model.path)
     files = wiring.outputs(media, options, model.path)
@@ -265,6 +266,7 @@ def _open(media: Path, options: Options, extra_terms: Sequence[Term] | None) -> 
         model=model.identity if aligner is None else f"{model.identity} {aligner.identity}",
         model_path=model.path,
         options=settled,
+        device_kind=wiring.device_kind(settled.device),
         glossary=glossary,
         extra_terms=tuple(extra_terms),
         pronouncer=wiring.pronouncer(options) if _verifies(glossary, options) else "",

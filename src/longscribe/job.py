@@ -59,6 +59,8 @@ class Job:
     model_path: Path
     """Where they are, or what the recognizer finds them by."""
     options: Options
+    device_kind: str
+    """What the device is, as far as it is known before a worker says so: `cpu`, `cuda` or `mps`."""
     glossary: Glossary
     """With the extra terms."""
     extra_terms: tuple[Term, ...]

@@ -88,7 +88,7 @@ def _work(run: RunState) -> Iterator[JobEvent]:
 def _dispatch(run: RunState) -> Iterator[JobEvent]:
     """Give idle workers something to do: the language first, then chunks in order."""
     if run.needs_workers:
-        run.tools.executor.start_workers()
+        run.tools.executor.start_workers(run.chunks_expected)
     while run.tools.executor.idle:
         if run.must_tell_language:
             run.ask_language()

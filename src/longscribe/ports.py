@@ -405,8 +405,13 @@ class Executor(Protocol):
         """Allow reading up to sample `position` (and a block more); None: to the end."""
         ...
 
-    def start_workers(self) -> None:
-        """Begin to load the model; `WorkerReady` is reported for each worker."""
+    def start_workers(self, chunks: int | None) -> None:
+        """Begin to load the model; `WorkerReady` is reported for each worker.
+
+        Args:
+            chunks: how many there are to decode, if it is known: no more workers are started, and
+                those share the threads of all. Called again with more, it starts more.
+        """
         ...
 
     @property

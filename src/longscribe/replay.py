@@ -146,7 +146,7 @@ def _decode(
 ) -> ChunkResult | ChunkFailure:
     executor = wiring.supervisor(options, engine, ChildThread, spool, scratch)
     try:
-        executor.start_workers()
+        executor.start_workers(1)
         while True:
             if executor.idle:
                 executor.submit(task)

@@ -134,7 +134,7 @@ class RunState:
             options.audio_track,
             options.speech_settings,
             options.plan_settings,
-            mps=options.device == "mps",
+            mps=self.job.device_kind == "mps",
         )
 
     @property
@@ -304,7 +304,7 @@ class RunState:
             frame=FRAME,
             speech=options.speech_settings,
             settings=options.plan_settings,
-            whole=one_chunk(info.duration, options.device, options.plan_settings),
+            whole=one_chunk(info.duration, self.job.device_kind, options.plan_settings),
         )
 
     def allow_reading(self) -> None:
@@ -498,6 +498,16 @@ class RunState:
         yield self.tools.journal.record(learnt)
 
     # --- patience ---
+
+    @property
+    def chunks_expected(self) -> int | None:
+        """How many chunks there are to decode, as far as it can be told; at least one."""
+        if self.ledger.duration is not None:
+            open_ = (ChunkState.PLANNED, ChunkState.READY, ChunkState.RUNNING)
+            return max(1, sum(len(self.ledger.in_state(state)) for state in open_))
+        if self._planner is None or self._info is None:
+            return None
+        return self._planner.expected(self._info.duration)
 
     @property
     def needs_workers(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import psutil
 
 from longscribe.adapters.devices.detection import devices
 from longscribe.adapters.devices.environment import worker_environment
+from longscribe.adapters.devices.system_memory import system_memory
 from longscribe.adapters.environments.registry import WorkerPython, python_for
 from longscribe.adapters.executors.child import Child, ChildProcess, Inbox
 from longscribe.adapters.executors.supervisor import (
@@ -46,6 +48,7 @@ from longscribe.adapters.writers.tsv import TsvWriter
 from longscribe.adapters.writers.txt import TxtWriter
 from longscribe.adapters.writers.vtt import VttWriter
 from longscribe.config import (
+    AUTO,
     BiasMode,
     Isolation,
     MemorySettings,
@@ -157,6 +160,11 @@ def chosen_recognizer(options: Options, begun_with: str | None) -> Choice:
         translate=options.task is Task.TRANSLATE,
     )
     return choose_recognizer(asked, device_kinds(), engines, begun_with)
+
+
+def device_kind(device: str) -> str:
+    """Return what a device asked for is; for `auto` the best that is here."""
+    return device_kinds()[0] if device == AUTO else device.partition(":")[0]
 
 
 def device_kinds() -> tuple[str, ...]:
@@ -318,22 +326,35 @@ def placed(options: Options) -> Options:
 
 
 def settled(options: Options) -> Options:
-    """Return options as the job runs with them: workers and threads filled in, paths absolute.
+    """Return options as the job runs with them: paths absolute.
 
     So the journal holds what `resume` and `replay` need from any folder.
     """
     options = placed(options)
-    cores = psutil.cpu_count(logical=False) or 1
-    workers = options.workers or default_workers(options.device, cores)
-    threads = threads_each(options.cpu_threads, workers, cores)
     aligner_path = local_aligner(options.align_model)
     return options.model_copy(
         update={
             "align_model": options.align_model if aligner_path is None else str(aligner_path),
-            "workers": workers,
-            "cpu_threads": threads,
         }
     )
+
+
+def staffed(options: Options, model: Path) -> Options:
+    """Return options with workers and threads filled in, for the model at this place."""
+    cores = psutil.cpu_count(logical=False) or 1
+    workers = options.workers or default_workers(
+        device_kind(options.device), cores, system_memory().free, _size(model)
+    )
+    threads = threads_each(options.cpu_threads, workers, cores)
+    return options.model_copy(update={"workers": workers, "cpu_threads": threads})
+
+
+def _size(model: Path) -> int:
+    """Return the bytes of a model's files; 0 where they can't be told."""
+    with contextlib.suppress(OSError):
+        files = [model] if model.is_file() else model.rglob("*")
+        return sum(file.stat().st_size for file in files if file.is_file())
+    return 0
 
 
 def notices(folder: JobFolder, options: Options, python: WorkerPython | None) -> tuple[str, ...]:

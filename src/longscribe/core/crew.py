@@ -40,7 +40,7 @@ def threads_each(cpu_threads: int, workers: int, cores: int) -> int:
 
 
 def shared_out(threads: int, planned: int, started: int) -> int:
-    """Return the threads of each of `started` workers where `planned` were meant, of `threads` each.
+    """Return the threads of each of `started` workers where `planned` were meant of `threads` each.
 
     0 stays 0: the engine chooses.
     """

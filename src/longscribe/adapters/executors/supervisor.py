@@ -18,6 +18,7 @@ from longscribe.adapters.executors.failures import (
 )
 from longscribe.adapters.executors.logs import next_log
 from longscribe.config import DeadlineSettings, MemorySettings, RecognizerSettings
+from longscribe.core.crew import shared_out
 from longscribe.core.governor import Governor, Remedy
 from longscribe.core.patience import Pace, Stopwatch
 from longscribe.core.refusals import check_capabilities, only_language
@@ -133,6 +134,8 @@ class Supervisor:
     _inbox: Inbox = field(default_factory=queue.SimpleQueue)
     _reader: Child | None = None
     _pool: list[_Worker] = field(default_factory=list)
+    _started: int = 1
+    """The most workers that were started at the same time."""
     _has_loaded: bool = False
     """True once any worker has loaded the model as asked: then it can be loaded."""
     _watch: Stopwatch = field(default_factory=Stopwatch)
@@ -162,8 +165,10 @@ class Supervisor:
             self._reader_progress = self.watched
             self._reader.send(ReadUntil(position=position))
 
-    def start_workers(self) -> None:
-        for number in range(len(self._pool), self.workers):
+    def start_workers(self, chunks: int | None) -> None:
+        count = self.workers if chunks is None else max(1, min(chunks, self.workers))
+        self._started = max(count, self._started)
+        for number in range(len(self._pool), count):
             settings = self.recipe.settings
             child = self._start_worker(settings)
             worker = _Worker(number=number, child=child, settings=settings)
@@ -226,7 +231,11 @@ class Supervisor:
         child.send(
             LoadModel(
                 factory=self.recipe.factory,
-                settings=settings,
+                # Workers that are not needed leave their threads to those that are.
+                settings=replace(
+                    settings,
+                    cpu_threads=shared_out(settings.cpu_threads, self.workers, self._started),
+                ),
                 model_path=self.recipe.model_path,
                 spool=str(self.spool),
                 glossary=self.recipe.glossary,
