@@ -324,13 +324,6 @@ class Options(BaseSettings):
             raise ValueError(f"unknown language {value!r}; use a code such as en, de, fr or a name")
         return code
 
-    @field_validator("glossary", "learn_glossary", "output_dir", "job_dir")
-    @classmethod
-    def _possible_path(cls, value: Path | None) -> Path | None:
-        if value is not None and "\0" in str(value):
-            raise ValueError(f"{str(value)!r} is no path: it holds a NUL")
-        return value
-
     @field_validator("device")
     @classmethod
     def _known_device(cls, value: str) -> str:

@@ -216,9 +216,10 @@ def test_media_of_an_impossible_name_is_one_line(
 
 
 @pytest.mark.parametrize("option", ["glossary", "output_dir", "job_dir", "learn_glossary"])
-def test_a_nul_in_an_option_is_refused(option: str) -> None:
-    with pytest.raises(UsageError, match="holds a NUL"):
-        Options.build(**{option: "names\0.csv"})
+def test_a_nul_in_an_option_is_refused(option: str, tmp_path: Path) -> None:
+    options = Options.build(recognizer="faster-whisper", model="tiny", **{option: "names\0.csv"})
+    with pytest.raises(UsageError, match="null character"):
+        events(tmp_path / "film.flac", options)
 
 
 def test_a_job_folder_whose_name_is_too_long_is_one_line(tmp_path: Path) -> None:

@@ -143,6 +143,7 @@ def test_killed_in_the_middle_of_a_chunk_only_that_chunk_is_decoded_again(
         running.wait_for((tmp_path / "waiting-1").exists)
         # The outputs hold the first chunk and say that more is to come.
         running.wait_for(lambda: b"Annabell" in outputs(tmp_path / "out", STEM).get("srt", b""))
+        running.wait_for((tmp_path / "out" / f"{STEM}.json").exists)
         assert document(tmp_path / "out", STEM)["complete"] is False
         status = longscribe("status", job_of(tmp_path / "out"))
         assert status.status == 0
@@ -214,7 +215,7 @@ def test_a_complete_job_is_not_done_again(media: Path, done: Path, unbroken: Fin
 
 def test_outputs_that_were_deleted_come_back(media: Path, done: Path, unbroken: Finished) -> None:
     (done / f"{STEM}.srt").unlink()
-    (done / f"{STEM}.json").write_text("edited")
+    (done / f"{STEM}.json").unlink()
     outcome, told = rerun(media, done)
     assert outcome.status == 0
     assert attempted_chunks(told) == []
