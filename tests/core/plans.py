@@ -29,6 +29,7 @@ def chunk(start: int, end: int, *speech: tuple[int, int], chunk_id: int = 0) -> 
                 span=Span(start=a, end=b),
                 owns=Span(start=edges[index], end=edges[index + 1]),
                 speech=b - a,
+                voiced=(Span(start=a, end=b),),
             )
             for index, (a, b) in enumerate(speech)
         ),
