@@ -252,6 +252,17 @@ def test_words_found_keep_out_of_their_neighbours():
     ]
 
 
+def test_a_word_that_is_stretched_over_the_clause_stays_before_it_and_gets_its_length_back():
+    words = [*spoken("it was", 0), word("late", 0.8, 4), *spoken(AFTER, 4)]
+    [stretch] = wordless([span(0, 5.2)], words)
+    found = fitted(words, stretch, spoken(CLAUSE, 1.8, pace=0.5))
+    assert found is not None
+    assert texts(found.words) == f"{BEFORE} {CLAUSE} {AFTER}"
+    late, first = found.words[2:4]
+    assert late.end == first.start < stretch.start
+    assert len({(each.start, each.end) for each in found.new}) == 4, "not piled on one instant"
+
+
 def test_how_sure_it_is_is_the_geometric_mean():
     heard = [word("boat", 1.6, 2, 0.9), word("came", 2, 2.6, 0.4)]
     found = fitted(around(), STRETCH, heard)
@@ -288,8 +299,14 @@ def test_what_is_put_together_is_in_order_and_loses_no_word_before_the_stretch(
     found = fitted(words, stretch, timed(heard_parts))
     if found is None:
         return
-    before = [each for each in words if (each.start + each.end) // 2 < start]
-    assert list(found.words[: len(before)]) == before
+    before = [each for each in words if each.start < start]
+    assert list(found.words[: max(0, len(before) - 1)]) == before[:-1]
+    assert [each.text for each in found.words[: len(before)]] == [each.text for each in before]
     assert any(each.end > stretch.start and each.start < stretch.end for each in found.new)
     assert all(each.start <= each.end for each in found.words)
     assert all(a.start <= b.start for a, b in pairwise(found.words))
+    edge = len(before)
+    assert found.words[edge : edge + len(found.new)] == found.new
+    assert all(each.end <= found.words[edge].start for each in found.words[:edge][-1:])
+    rest = found.words[edge + len(found.new) :]
+    assert all(each.end <= rest[0].start for each in found.new if rest)
