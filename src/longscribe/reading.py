@@ -226,6 +226,8 @@ class JobSummary:
     """What was done about memory in the latest run."""
     failures: list[AttemptFailed] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    wordless: tuple[Span, ...] = ()
+    """Speech without words, of a run that went through."""
     problems: list[tuple[int, str]] = field(default_factory=list)
     files: tuple[str, ...] = ()
     _worker_of: dict[int, int] = field(default_factory=dict)
@@ -249,8 +251,9 @@ class JobSummary:
                 self.recognizer, self.state = event.recognizer, CUT_SHORT
                 self.spans, self.covered, self.gaps, self.problems = {}, {}, [], []
                 self.holdings, self.reliefs, self._worker_of = {}, [], {}
+                self.wordless = ()
             case RunFinished():
-                self.state = "complete, with gaps" if event.gaps else "complete"
+                self.state, self.wordless = _ended(event), event.wordless
                 self.duration, self.read_to_end = event.duration, True
             case RunInterrupted():
                 self.state = "interrupted; run the same command again to go on"
@@ -315,6 +318,17 @@ class JobSummary:
 
     def _cover(self, chunk_id: int, span: Span) -> None:
         self.covered[chunk_id] = self.covered.get(chunk_id, 0) + span.length
+
+
+def _ended(event: RunFinished) -> str:
+    """Return how a run that went through stands."""
+    lacks = [
+        what
+        for what, there in (("gaps", event.gaps), ("speech without words", event.wordless))
+        if there
+    ]
+    state = "not complete, the recognizer loses words" if event.loses_words else "complete"
+    return f"{state}, with {' and '.join(lacks)}" if lacks else state
 
 
 def summarize(job: Path) -> JobSummary:

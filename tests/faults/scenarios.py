@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from tests.faults import clocks, disks, instants, kills, ladders, power, workers
+from tests.faults import clocks, disks, instants, kills, ladders, power, words, workers
 from tests.faults.stage import Scenario
 
-GROUPS = (instants, workers, clocks, ladders, kills, disks, power)
+GROUPS = (instants, workers, words, clocks, ladders, kills, disks, power)
 
 
 def all_scenarios() -> Iterator[Scenario]:
