@@ -9,12 +9,13 @@ ENGINE_TESTS := tests/ports/test_recognizer_conformance.py tests/adapters/test_g
 	tests/adapters/test_pocketsphinx.py tests/adapters/test_whisper_cpp.py \
 	tests/adapters/test_whisper_engines.py tests/e2e/test_doctor.py tests/e2e/test_models_command.py
 
-.PHONY: help demo chaos test conformance conformance-whisperx faults check format clean
+.PHONY: help demo chaos test real-models conformance conformance-whisperx faults check format clean
 
 help:
 	@echo "make demo         transcribe the shipped sample, with and without its glossary"
 	@echo "make chaos        the same while a saboteur kills, stops and starves the workers"
 	@echo "make test         run the tests"
+	@echo "make real-models  fetch real Whisper models and human speech for tests and benches"
 	@echo "make conformance  hold every recognizer to one suite, each with its own library"
 	@echo "make conformance-whisperx   the same for WhisperX, in an environment of its own"
 	@echo "make faults       inject a thousand faults and more, and print what came of them"
@@ -28,8 +29,14 @@ demo: .venv/run.stamp
 chaos: .venv/run.stamp
 	$(BIN)/python demo/chaos.py
 
+# Without a network the tests that need a real model are skipped, and say so.
 test: .venv/test.stamp
+	$(BIN)/python -m tools.real_models --optional
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# 240 MB to download, once; into .models.
+real-models: .venv/run.stamp
+	$(BIN)/python -m tools.real_models
 
 conformance: .venv-engines/test.stamp
 	.venv-engines/bin/python -m pytest -n 2 --dist worksteal $(ENGINE_TESTS)
@@ -52,7 +59,7 @@ format: .venv/lint.stamp
 	$(BIN)/ruff format
 
 clean:
-	rm -rf .venv .venv-engines demo/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-engines .models demo/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # Each stamp stands for an installed set of packages and is remade when the pins change.
 .venv/run.stamp: pyproject.toml constraints.txt bootstrap.sh

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,6 +138,8 @@ class Run:
     """The highest of each figure, each for itself."""
     samples: int
     """How often the memory was read."""
+    cpu_seconds: float = 0.0
+    """Of the command and of all descendants that were waited for."""
 
 
 def run_sampled(
@@ -144,7 +147,8 @@ def run_sampled(
     *,
     log: Path,
     interval: float,
-    watch: Callable[[float], None],
+    watch: Callable[[float], None] = lambda _: None,
+    env: Mapping[str, str] | None = None,
 ) -> Run:
     """Run `command` while its memory is read, and return how it went.
 
@@ -153,12 +157,16 @@ def run_sampled(
         log: a file, replaced.
         interval: seconds between two readings of the memory.
         watch: called about fifty times a second with the seconds since the start.
+        env: its environment; ours if None.
     """
+    cpu_before = _cpu_of_children()
     peak = Memory(total=0, own=0, highest={})
     readings = 0
     with log.open("wb") as output:
         began = time.monotonic()
-        child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
+        child = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, env=env
+        )
         root = psutil.Process(child.pid)
         ended = threading.Event()
         watcher = threading.Thread(target=_watch, args=(watch, began, ended))
@@ -174,7 +182,19 @@ def run_sampled(
             ended.set()
             watcher.join()
         seconds = time.monotonic() - began
-    return Run(status=child.returncode, seconds=seconds, peak=peak, samples=readings)
+    return Run(
+        status=child.returncode,
+        seconds=seconds,
+        peak=peak,
+        samples=readings,
+        cpu_seconds=_cpu_of_children() - cpu_before,
+    )
+
+
+def _cpu_of_children() -> float:
+    """Return the CPU seconds of all processes that were waited for, and of their own."""
+    used = os.times()
+    return used.children_user + used.children_system
 
 
 def _watch(watch: Callable[[float], None], began: float, ended: threading.Event) -> None:

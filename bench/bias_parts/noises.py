@@ -10,10 +10,10 @@ Samples = npt.NDArray[np.int16]
 
 
 def non_speech(kind: str, seconds: float, rng: np.random.Generator) -> Samples:
-    """Return `silence`, `noise`, `hum` or `music` at a level from soft to loud."""
+    """Return one of `KINDS` at a level from soft to loud."""
     length = round(seconds * SAMPLE_RATE)
     level = 10 ** (rng.uniform(-55, -20) / 20)
-    sound = {"silence": _silence, "noise": _noise, "hum": _hum, "music": _music}[kind](length, rng)
+    sound = KINDS[kind](length, rng)
     return np.clip(sound * level * 32_768, -32_768, 32_767).astype(np.int16)
 
 
@@ -52,3 +52,40 @@ def _music(length: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
                 wave = np.sin(2 * np.pi * pitch * overtone * since) * np.exp(-since / 0.4)
                 sound[at : at + len(since)] += wave / overtone**2
     return sound
+
+
+def _applause(length: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """A hall of people who clap, each at a pace of their own; it swells and dies away."""
+    clap = rng.standard_normal(SAMPLE_RATE // 50) * np.exp(-np.arange(SAMPLE_RATE // 50) / 60)
+    sound = np.zeros(length + len(clap))
+    for _ in range(40):
+        at, pace = rng.uniform(0, 0.5), rng.uniform(0.18, 0.35)
+        loud = rng.uniform(0.2, 1)
+        while at * SAMPLE_RATE < length:
+            begin = int(at * SAMPLE_RATE)
+            sound[begin : begin + len(clap)] += loud * clap
+            at += pace * rng.uniform(0.85, 1.15)
+    return sound[:length] * np.hanning(length + 2)[1:-1] ** 0.5 / 3
+
+
+def _breath(length: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Somebody breathes in and out close to the microphone."""
+    seconds = np.arange(length) / SAMPLE_RATE
+    spectrum = np.fft.rfft(rng.standard_normal(length))
+    hertz = np.arange(len(spectrum)) * SAMPLE_RATE / length
+    air = np.fft.irfft(spectrum * np.exp(-(((hertz - 900) / 700) ** 2)), length)
+    # In and, softer and longer, out; then a rest.
+    phase = seconds / rng.uniform(3, 5) % 1
+    inward = np.clip(np.sin(np.pi * phase / 0.3), 0, None) * (phase < 0.3)
+    outward = 0.6 * np.clip(np.sin(np.pi * (phase - 0.35) / 0.45), 0, None)
+    return air / air.std() * (inward + outward * ((phase > 0.35) & (phase < 0.8)))
+
+
+KINDS = {
+    "silence": _silence,
+    "noise": _noise,
+    "hum": _hum,
+    "music": _music,
+    "applause": _applause,
+    "breath": _breath,
+}

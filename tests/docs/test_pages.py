@@ -55,10 +55,10 @@ def test_there_is_python_to_try() -> None:
 
 
 def test_make_targets_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        named = re.findall(r"(?:^ {4}|`)make ([a-z]+)", text, re.MULTILINE)
+        named = re.findall(r"(?:^ {4}|`)make ([a-z-]+)", text, re.MULTILINE)
         assert set(named) <= targets, name_of(page)
     assert re.findall(r"^ {4}make (\w+)", read("README.md"), re.MULTILINE)[:2] == ["demo", "test"]
 
