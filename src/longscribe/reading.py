@@ -250,6 +250,8 @@ class JobSummary:
     gaps: list[Gap] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     """Audio that the media should hold and does not."""
+    wordless: tuple[Span, ...] = ()
+    """Speech without words, of a run that went through."""
     problems: list[tuple[int, str]] = field(default_factory=list)
     files: tuple[str, ...] = ()
     _worker_of: dict[int, int] = field(default_factory=dict)
@@ -274,8 +276,9 @@ class JobSummary:
                 self.spans, self.covered, self.gaps, self.problems = {}, {}, [], []
                 self.losses = []
                 self.holdings, self.reliefs, self._worker_of = {}, [], {}
+                self.wordless = ()
             case RunFinished():
-                self.state = "complete, with gaps" if event.gaps else "complete"
+                self.state, self.wordless = _ended(event), event.wordless
                 self.duration, self.read_to_end = event.duration, True
             case RunInterrupted():
                 self.state = "interrupted; run the same command again to go on"
@@ -343,6 +346,17 @@ class JobSummary:
 
     def _cover(self, chunk_id: int, span: Span) -> None:
         self.covered[chunk_id] = self.covered.get(chunk_id, 0) + span.length
+
+
+def _ended(event: RunFinished) -> str:
+    """Return how a run that went through stands."""
+    lacks = [
+        what
+        for what, there in (("gaps", event.gaps), ("speech without words", event.wordless))
+        if there
+    ]
+    state = "not complete, the recognizer loses words" if event.loses_words else "complete"
+    return f"{state}, with {' and '.join(lacks)}" if lacks else state
 
 
 def summarize(job: Path) -> JobSummary:

@@ -152,6 +152,36 @@ def test_the_vocabulary_is_that_of_the_file(recognizer: Any, model: Path) -> Non
     assert recognizer._tokens.first_time == engine.whisper_token_beg(recognizer._context)
 
 
+LONG = (1.0, 25.5)
+"""Seconds of the sample: four turns with pauses between, most of a window."""
+
+
+def test_without_timestamp_tokens_the_text_of_a_long_window_is_whole(recognizer: Any) -> None:
+    start, end = LONG
+    result = hear(recognizer, sample_audio()[round(start * RATE) : round(end * RATE)])
+    count = engine.whisper_full_n_tokens(recognizer._context, 0)
+    numbers = [engine.whisper_full_get_token_id(recognizer._context, 0, n) for n in range(count)]
+    assert engine.whisper_full_n_segments(recognizer._context) == 1
+    assert not [number for number in numbers if number >= recognizer._tokens.first_time]
+    wanted = reference(end)  # it begins within the first second
+    assert word_error_rate(wanted, text(result)) <= 0.15, text(result)
+    assert text(result).split()[-1] == wanted.split()[-1], "to the last word"
+
+
+def test_words_are_timed_by_attention_without_timestamp_tokens(recognizer: Any) -> None:
+    start, end = LONG
+    result = hear(recognizer, sample_audio()[round(start * RATE) : round(end * RATE)])
+    words = [word for segment in result.segments for word in segment.words]
+    times = [word.start / RATE for word in words]
+    assert times == sorted(times)
+    assert len(set(times)) > 0.9 * len(times), "each has its own"
+    assert times[-1] > end - start - 3
+    # Each turn's first word stands where the turn begins: 1.5, 7.8 and 13.6 s of the sample.
+    for begins, word in ((1.5, "Good"), (7.8, "It"), (13.6, "Upon")):
+        at = next(w.start / RATE for w in words if w.text.strip() == word)
+        assert at + start == pytest.approx(begins, abs=0.6), word
+
+
 def test_the_beam_changes_nothing(recognizer: Any, pcm: np.ndarray) -> None:
     """whisper.cpp's beam search draws lots, so the search is greedy."""
     assert hear(recognizer, pcm) == hear(recognizer, pcm)

@@ -1,4 +1,4 @@
-"""Whisper's rules for timestamps and its search, with a decoder made of numbers."""
+"""Whisper's search without timestamp tokens, with a decoder made of numbers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ import pytest
 from longscribe.adapters.recognizers.whisper.engine import IMPOSSIBLE, StepRules
 from longscribe.adapters.recognizers.whisper.search import (
     LONGEST_ANSWER,
-    MAX_INITIAL_TIME,
     Answer,
-    limits,
     repeating,
     search,
 )
@@ -24,16 +22,20 @@ from longscribe.config import DecodeSettings, Options
 
 WORDS = 8
 END = WORDS
+BLANK = 7
+"""A lone space."""
 NAMES = ("<|endoftext|>", "<|startoftranscript|>", "<|startofprev|>", "<|notimestamps|>")
 IDS = {name: WORDS + number for number, name in enumerate(NAMES)}
 TOKENS = WhisperTokens(
-    encode=lambda text: [int(letter) for letter in text],
+    encode=lambda text: [BLANK] if text == " " else [0] * len(text),
     decode_text=lambda tokens: "".join(map(str, tokens)),
     find=IDS.get,
     multilingual=False,
 )
 T0 = TOKENS.first_time
 VOCABULARY = T0 + TIMES
+SPECIAL = range(END + 1, VOCABULARY)
+"""Marks and times."""
 
 Model = Callable[[Sequence[int]], np.ndarray]
 """What was written → logits of what comes next."""
@@ -75,23 +77,15 @@ class Decoder:
 
 
 def log_probabilities(logits: np.ndarray, rules: StepRules, row: int) -> np.ndarray:
-    """The rules, written down once more and plainly."""
+    """The rules, written down once more and plainly, with what engines never write."""
     found = logits.astype(np.float64).copy()
     for token in range(VOCABULARY):
         if rules.repeated is not None and rules.repeated[row, token]:
             found[token] *= rules.penalty if found[token] < 0 else 1 / rules.penalty
-        if token >= T0:
-            allowed = rules.first_time[row] <= token <= rules.last_time[row]
-        elif token == END:
-            allowed = bool(rules.end[row])
-        else:
-            allowed = token < END and bool(rules.text[row])
-        if rules.forbidden is not None and rules.forbidden[row, token]:
-            allowed = False
-        if not allowed:
+        forbidden = rules.forbidden is not None and rules.forbidden[row, token]
+        too_soon = token == END and not rules.end[row]
+        if forbidden or too_soon or token in TOKENS.suppressed:
             found[token] = IMPOSSIBLE
-    if np.logaddexp.reduce(found[T0:]) > found[:T0].max():
-        found[:T0] = IMPOSSIBLE
     return found - np.logaddexp.reduce(found)
 
 
@@ -107,11 +101,11 @@ def speaker(*script: int) -> Model:
 
 
 def mumbler(seed: int, words: int = 3) -> Model:
-    """A model that is unsure: text, times and the end get odd but fixed probabilities."""
+    """A model that is unsure: text, a space and the end get odd but fixed probabilities."""
 
     def next_logits(written: Sequence[int]) -> np.ndarray:
         logits = np.full(VOCABULARY, -30.0)
-        for token in (*range(words), END, T0, T0 + 1, T0 + 2):
+        for token in (*range(1, 1 + words), BLANK, END, T0, T0 + 1):
             key = f"{seed}:{list(written)}:{token}".encode()
             logits[token] = zlib.crc32(key) % 1000 / 250
         logits[END] += len(written) / 2
@@ -127,33 +121,36 @@ def answers(models: Sequence[Model], prompt_length: int = 3, **changes: object) 
 # --- what may follow -----------------------------------------------------------
 
 
-def test_an_answer_begins_with_a_time_within_the_first_second() -> None:
-    found = limits((), TOKENS)
-    assert not found.text
-    assert not found.end
-    assert (found.first_time, found.last_time) == (T0, T0 + MAX_INITIAL_TIME)
+@pytest.mark.parametrize("wanted", [END, BLANK])
+def test_an_answer_begins_neither_with_its_end_nor_with_a_lone_space(wanted: int) -> None:
+    def eager(written: Sequence[int]) -> np.ndarray:
+        logits = np.zeros(VOCABULARY)
+        logits[[wanted, 3]] = (20.0, 10.0)
+        return logits
+
+    [answer] = answers([eager], prompt_length=444)
+    assert answer.tokens[0] == 3
+    assert answer.tokens[1:] == ((BLANK,) * 3 if wanted == BLANK else ()), "later they may stand"
 
 
-def test_behind_the_first_time_and_behind_a_pair_comes_text_or_the_end() -> None:
-    for written in ((T0,), (T0, 1, T0 + 9, T0 + 9)):
-        found = limits(written, TOKENS)
-        assert found.text
-        assert found.end
-        assert found.first_time > found.last_time, "no time"
+def test_an_answer_may_begin_with_any_other_token() -> None:
+    for token in range(1, WORDS):
+        if token != BLANK:
+            assert answers([speaker(token)])[0].tokens == (token,)
 
 
-def test_behind_a_time_that_ends_a_phrase_comes_one_that_begins_the_next_or_the_end() -> None:
-    found = limits((T0, 1, T0 + 9), TOKENS)
-    assert not found.text
-    assert found.end
-    assert (found.first_time, found.last_time) == (T0 + 9, T0 + TIMES - 1)
+@pytest.mark.parametrize("beams", [1, 4])
+@pytest.mark.parametrize("special", [T0, T0 + 9, VOCABULARY - 1, END + 1, IDS["<|notimestamps|>"]])
+def test_no_mark_and_no_time_is_ever_written(special: int, beams: int) -> None:
+    """A window in which the model wants nothing but times still has its text."""
 
+    def timer(written: Sequence[int]) -> np.ndarray:
+        logits = speaker(1, 2, 3)(written)
+        logits[special] = 40.0
+        return logits
 
-def test_a_phrase_lasts_some_time() -> None:
-    found = limits((T0 + 4, 1, 2), TOKENS)
-    assert found.text
-    assert found.end
-    assert found.first_time == T0 + 5
+    [answer] = answers([timer], beam_size=beams)
+    assert answer.tokens == (1, 2, 3)
 
 
 def test_repeats_are_found() -> None:
@@ -168,11 +165,18 @@ def test_repeats_are_found() -> None:
 
 
 def test_what_the_model_is_sure_of_is_written() -> None:
-    script = (T0 + 2, 1, 2, T0 + 50, T0 + 60, 3, T0 + 80)
+    script = (1, 2, BLANK, 3, 3, 1)
     for beams in (1, 2, 5):
         [answer] = answers([speaker(*script)], beam_size=beams)
         assert answer.tokens == script
         assert answer.average_logprob == pytest.approx(0, abs=1e-3)
+
+
+def plain_rules(written: Sequence[int]) -> StepRules:
+    """What may follow `written`: nothing is asked for against repetition."""
+    first = not written
+    blank = np.array([[first and token == BLANK for token in range(VOCABULARY)]])
+    return StepRules(end=np.array([not first]), forbidden=blank)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -181,13 +185,7 @@ def test_a_beam_of_one_takes_the_likeliest_each_time(seed: int) -> None:
     written: list[int] = []
     total = 0.0
     while len(written) < LONGEST_ANSWER:
-        limit = limits(written, TOKENS)
-        rules = StepRules(
-            text=np.array([limit.text]),
-            end=np.array([limit.end]),
-            first_time=np.array([limit.first_time], np.int32),
-            last_time=np.array([limit.last_time], np.int32),
-        )
+        rules = plain_rules(written)
         scores = log_probabilities(model(written), rules, 0)
         total += scores.max()
         if scores.argmax() == END:
@@ -202,13 +200,7 @@ def probability(model: Model, tokens: Sequence[int]) -> float | None:
     """The log probability of a whole answer; None if the rules forbid it."""
     total = 0.0
     for number, token in enumerate((*tokens, END)):
-        limit = limits(tokens[:number], TOKENS)
-        rules = StepRules(
-            text=np.array([limit.text]),
-            end=np.array([limit.end]),
-            first_time=np.array([limit.first_time], np.int32),
-            last_time=np.array([limit.last_time], np.int32),
-        )
+        rules = plain_rules(tokens[:number])
         score = log_probabilities(model(tokens[:number]), rules, 0)[token]
         if score < IMPOSSIBLE / 2:
             return None
@@ -239,7 +231,7 @@ def test_a_wide_beam_finds_the_best_of_all_short_answers() -> None:
     every = [
         (score / len(tokens), tokens)
         for length in range(1, 5)
-        for tokens in itertools.product((0, 1, T0, T0 + 1, T0 + 2), repeat=length)
+        for tokens in itertools.product((1, 2, BLANK, T0), repeat=length)
         if (score := probability(model, tokens)) is not None
     ]
     [answer] = answers([model], beam_size=200)
@@ -249,14 +241,14 @@ def test_a_wide_beam_finds_the_best_of_all_short_answers() -> None:
 
 @pytest.mark.parametrize("beams", [1, 3])
 def test_windows_decoded_together_say_what_they_say_alone(beams: int) -> None:
-    models = [mumbler(seed) for seed in range(5)] + [speaker(T0, 1, T0 + 1)]
+    models = [mumbler(seed) for seed in range(5)] + [speaker(1, 2)]
     together = answers(models, beam_size=beams)
     assert together == [answers([model], beam_size=beams)[0] for model in models]
 
 
 def test_every_step_but_the_first_has_the_same_shape() -> None:
     """For GPU libraries that keep a program for each shape; finished windows stay in the batch."""
-    decoder = Decoder([speaker(T0, 1), speaker(T0, *[1, 2, 3] * 20), mumbler(1)])
+    decoder = Decoder([speaker(1), speaker(*[1, 2, 3] * 20), mumbler(1)])
     search(decoder, 3, 3, TOKENS, settings(beam_size=4))
     assert decoder.shapes[0] == 3
     assert set(decoder.shapes[1:]) == {12}
@@ -264,46 +256,42 @@ def test_every_step_but_the_first_has_the_same_shape() -> None:
 
 
 def test_the_answer_ends_where_the_room_does() -> None:
-    endless = speaker(T0, *[1, 2] * 500)
+    endless = speaker(*[1, 2] * 500)
     [answer] = answers([endless])
     assert len(answer.tokens) == LONGEST_ANSWER
     [answer] = answers([endless], prompt_length=400, beam_size=3)
     assert len(answer.tokens) == 48
-    assert answer.tokens[:4] == (T0, 1, 2, 1)
+    assert answer.tokens[:4] == (1, 2, 1, 2)
 
 
-def test_nothing_may_be_said() -> None:
-    [answer] = answers([speaker(T0)], beam_size=5)
-    assert answer.tokens == (T0,)
+def test_a_model_with_nothing_to_say_says_its_likeliest_token() -> None:
+    """Whether a window holds words at all is judged from its probabilities (`Decoded.of`)."""
+    [answer] = answers([speaker()], beam_size=5)
+    assert len(answer.tokens) == 1
+    assert answer.average_logprob < -0.8
 
 
 # --- against repetition --------------------------------------------------------
 
 
 def test_a_loop_is_broken_where_runs_may_not_repeat() -> None:
-    looping = speaker(T0, *[1, 2, 3] * 30, T0 + 9)
+    looping = speaker(*[1, 2, 3] * 30)
     [answer] = answers([looping], no_repeat_ngram=4)
     runs = list(itertools.pairwise(itertools.pairwise(itertools.pairwise(answer.tokens))))
     assert len(runs) == len(set(runs))
-    assert answers([looping])[0].tokens[1:7] == (1, 2, 3, 1, 2, 3)
+    assert answers([looping])[0].tokens[:6] == (1, 2, 3, 1, 2, 3)
 
 
 def test_a_penalty_lowers_what_was_written() -> None:
     def stutterer(written: Sequence[int]) -> np.ndarray:
         logits = np.full(VOCABULARY, -30.0)
-        logits[[T0, 1, 2, END]] = (5.0, 3.0, 2.9, 1.0 + len(written) / 8)
+        logits[[1, 2, END]] = (3.0, 2.9, 1.0 + len(written) / 8)
         return logits
 
     [plain] = answers([stutterer])
     [penalized] = answers([stutterer], repetition_penalty=1.1)
     assert 2 not in plain.tokens
     assert 2 in penalized.tokens
-
-
-def test_times_may_be_written_again_whatever_the_penalty() -> None:
-    script = (T0, 1, T0 + 5, T0 + 5, 2, T0 + 9)
-    [answer] = answers([speaker(*script)], repetition_penalty=50.0)
-    assert answer.tokens == script
 
 
 # --- when the engine fails -----------------------------------------------------

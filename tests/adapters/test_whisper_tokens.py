@@ -57,14 +57,18 @@ def test_special_tokens_are_the_same(file: Tokenizer, ours: WhisperTokens) -> No
 def test_an_answer_is_opened_the_same_way(
     language: str, task: str, file: Tokenizer, ours: WhisperTokens
 ) -> None:
-    assert list(ours.opening(language, Task(task))) == theirs(file, language, task).sot_sequence
+    other = theirs(file, language, task)
+    opening = [*other.sot_sequence, other.no_timestamps]
+    assert list(ours.opening(language, Task(task))) == opening
 
 
-def test_a_model_of_one_language_has_only_a_start(file: Tokenizer, ours: WhisperTokens) -> None:
+def test_a_model_of_one_language_is_told_neither_language_nor_task(
+    file: Tokenizer, ours: WhisperTokens
+) -> None:
     english = WhisperTokens(
         encode=ours.encode, decode_text=ours.decode_text, find=ours.find, multilingual=False
     )
-    assert english.opening(None, Task.TRANSCRIBE) == (ours.start,)
+    assert english.opening(None, Task.TRANSCRIBE) == (ours.start, ours.no_times)
     assert english.languages == {}
 
 
@@ -75,10 +79,18 @@ def test_all_languages_are_known(ours: WhisperTokens) -> None:
 
 def test_the_same_is_never_written(file: Tokenizer, ours: WhisperTokens) -> None:
     other = set(get_suppressed_tokens(theirs(file), [-1]))
-    special = set(range(ours.end + 1, ours.first_time))
+    special = set(range(ours.end + 1, ours.last_time + 1))
     assert set(ours.suppressed) - special == other - special
-    assert special <= set(ours.suppressed), "languages neither"
+    assert special <= set(ours.suppressed), "languages and times neither"
+    assert ours.first_time in special
     assert ours.end not in ours.suppressed
+
+
+def test_a_lone_space_is_known(file: Tokenizer, ours: WhisperTokens) -> None:
+    """openai/whisper's SuppressBlank forbids it as the first token of an answer."""
+    assert list(ours.blank) == theirs(file).encode(" ")
+    assert len(ours.blank) == 1
+    assert ours.decode(ours.blank) == " "
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -23,6 +23,7 @@ from longscribe.adapters.writers.txt import TxtWriter
 from longscribe.adapters.writers.vtt import VttWriter
 from longscribe.core.cues import cues_of
 from longscribe.ports import TranscriptWriter
+from longscribe.types import CoverageEntry, CoverageKind, Span, to_samples
 from tests.views import MemoryView, missing, proposed, said, spoken, view_of, with_proposals
 
 JOINER = "\u2060"
@@ -296,10 +297,25 @@ def test_the_ledger_accounts_for_every_sample() -> None:
     coverage = document["coverage"]
     assert document["complete"] is False
     assert sum(coverage["samples"].values()) == view.duration
-    assert set(coverage["samples"]) == {"text", "silence", "gap", "pending"}
+    assert set(coverage["samples"]) == {"text", "silence", "wordless", "gap", "pending"}
     assert coverage["seconds"]["pending"] == 60.0
     ends = [entry["end"] for entry in coverage["entries"]]
     assert [entry["start"] for entry in coverage["entries"]] == [0.0, *ends[:-1]]
+
+
+def test_speech_without_words_stands_in_the_ledger() -> None:
+    view = view_of(spoken(1, "Some text."))
+    rest = Span(start=view.duration, end=view.duration + to_samples(3.4))
+    lacking = CoverageEntry(span=rest, kind=CoverageKind.WORDLESS, reason="speech without words")
+    view = replace(view, duration=rest.end, ledger=(*view.ledger, lacking))
+    coverage = json.loads(written(JsonWriter(), view))["coverage"]
+    assert coverage["seconds"]["wordless"] == 3.4
+    assert coverage["entries"][-1] == {
+        "start": rest.start / 16_000,
+        "end": rest.end / 16_000,
+        "kind": "wordless",
+        "reason": "speech without words",
+    }
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), max_size=5))

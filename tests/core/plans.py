@@ -16,7 +16,9 @@ from longscribe.types import (
 )
 
 
-def chunk(start: int, end: int, *speech: tuple[int, int], chunk_id: int = 0) -> Chunk:
+def chunk(
+    start: int, end: int, *speech: tuple[int, int], chunk_id: int = 0, voiced: bool = True
+) -> Chunk:
     """Return the chunk over `[start, end)` with one window for each stretch of `speech`."""
     middles = [(a[1] + b[0]) // 2 for a, b in pairwise(speech)]
     edges = [start, *middles, end]
@@ -29,6 +31,7 @@ def chunk(start: int, end: int, *speech: tuple[int, int], chunk_id: int = 0) -> 
                 span=Span(start=a, end=b),
                 owns=Span(start=edges[index], end=edges[index + 1]),
                 speech=b - a,
+                voiced=(Span(start=a, end=b),) if voiced else (),
             )
             for index, (a, b) in enumerate(speech)
         ),
@@ -53,7 +56,11 @@ def phrase(start: int, end: int, text: str, *, chunk_id: int = 0, window: int = 
 
 
 def decoded(plan: Chunk, *texts: str) -> ChunkResult:
-    """Return a result with one phrase for each window of `plan`; none where its text is empty."""
+    """Return a result with one phrase for each window of `plan`; none where its text is empty.
+
+    A phrase is one word as long as its window: where that is over a second, leave out `voiced`
+    or take phrases without words, else the rest of it is speech without words.
+    """
     return ChunkResult(
         chunk_id=plan.chunk_id,
         windows=tuple(

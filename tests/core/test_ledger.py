@@ -11,8 +11,19 @@ from longscribe.core.ladder import Effort, Rung, Step
 from longscribe.core.ledger import ChunkEntry, Ledger, LedgerView
 from longscribe.core.lifecycle import ChunkState
 from longscribe.ports import PlannedChunk
-from longscribe.types import Chunk, CoverageKind, Gap, Span, to_samples
-from tests.core.plans import chunk, decoded
+from longscribe.types import (
+    NO_PROMPT,
+    SAMPLE_RATE,
+    Chunk,
+    ChunkResult,
+    CoverageKind,
+    Gap,
+    Span,
+    Transcript,
+    WindowResult,
+    to_samples,
+)
+from tests.core.plans import chunk, decoded, phrase
 
 TEXT, SILENCE = CoverageKind.TEXT, CoverageKind.SILENCE
 GAP, PENDING = CoverageKind.GAP, CoverageKind.PENDING
@@ -150,7 +161,7 @@ def test_an_empty_recording_is_complete():
 
 def test_a_chunk_split_in_two_stays_in_its_place():
     minute = to_samples(60)
-    long = chunk(0, 4 * minute, (0, minute), (2 * minute, 3 * minute), chunk_id=0)
+    long = chunk(0, 4 * minute, (0, minute), (2 * minute, 3 * minute), voiced=False)
     ledger = ledger_of(long, chunk(4 * minute, 5 * minute, chunk_id=1))
     effort = Effort(batch_size=1, beam_size=1, compute_type="int8", device="cpu")
     ledger.entries[0].move(ChunkState.READY)
@@ -227,3 +238,95 @@ def test_every_sample_is_accounted_for(job):
         assert pending > 0
     gaps = sum(gap.span.length for gap in seen.gaps())
     assert totals(coverage)[GAP] == gaps
+
+
+# --- speech without words --------------------------------------------------------
+
+SECOND = SAMPLE_RATE
+TALK = (
+    chunk(0, 60 * SECOND, (SECOND, 29 * SECOND), (30 * SECOND, 60 * SECOND), chunk_id=0),
+    chunk(60 * SECOND, 90 * SECOND, (60 * SECOND, 89 * SECOND), chunk_id=1),
+)
+
+
+def talk(dropped: range) -> LedgerView:
+    """View two finished chunks with a word each second, but in the seconds that are dropped."""
+
+    def load(item: ChunkEntry) -> ChunkResult:
+        return ChunkResult(
+            chunk_id=item.chunk.chunk_id,
+            windows=tuple(
+                WindowResult(
+                    chunk_id=item.chunk.chunk_id,
+                    window=window,
+                    bias_window_id=None,
+                    prompt=NO_PROMPT,
+                    segments=tuple(
+                        phrase(start, start + SECOND, " responsibility", window=window.index)
+                        for start in range(window.span.start, window.span.end, SECOND)
+                        if start // SECOND not in dropped
+                    ),
+                )
+                for window in item.chunk.windows
+            ),
+        )
+
+    ledger = ledger_of(*TALK)
+    for item in ledger.entries:
+        finish(item)
+    ledger.end(90 * SECOND, None)
+    return LedgerView(media="m", language="en", ledger=ledger, load=load, expected=0)
+
+
+def wordless_seconds(seen: LedgerView) -> list[tuple[float, float]]:
+    return [
+        (entry.span.start / SECOND, entry.span.end / SECOND)
+        for entry in seen.coverage()
+        if entry.kind is CoverageKind.WORDLESS
+    ]
+
+
+def test_where_all_speech_has_words_nothing_is_declared():
+    seen = talk(range(0))
+    assert wordless_seconds(seen) == []
+    assert seen.complete
+
+
+@pytest.mark.parametrize(
+    ("dropped", "listed"),
+    [
+        (range(10, 12), [(10.3, 11.7)]),
+        (range(27, 29), [(27.3, 29)]),  # the end of a window
+        (range(58, 62), [(58.3, 61.7)]),  # over the seam between two chunks
+        (range(86, 90), [(86.3, 89)]),
+    ],
+)
+def test_speech_without_words_is_declared_and_the_ledger_still_tiles(dropped, listed):
+    seen = talk(dropped)
+    assert wordless_seconds(seen) == listed
+    assert_accounted(list(seen.coverage()), 90 * SECOND)
+    text = sum(b - a for a, b, kind in picture(seen) if kind is TEXT)
+    calm = sum(b - a for a, b, kind in picture(talk(range(0))) if kind is TEXT)
+    assert calm - text == round(sum(b - a for a, b in listed) * SECOND)
+    assert seen.complete, "so little is a clause, or laughter"
+
+
+def test_a_recognizer_that_loses_words_is_not_complete():
+    seen = talk(range(20, 29))
+    assert wordless_seconds(seen) == [(20.3, 29)]
+    assert not seen.complete
+
+
+def test_transcripts_say_whether_all_speech_has_words():
+    def transcript(seen: LedgerView) -> Transcript:
+        windows = tuple(seen.windows())
+        return Transcript(
+            language="en", duration=seen.duration, segments=tuple(seen.segments()),
+            windows=windows, gaps=tuple(seen.gaps()), coverage=tuple(seen.coverage()),
+        )  # fmt: skip
+
+    whole, lacking = transcript(talk(range(0))), transcript(talk(range(10, 12)))
+    assert whole.complete
+    assert whole.wordless == ()
+    assert not lacking.complete
+    assert [(s.start / SECOND, s.end / SECOND) for s in lacking.wordless] == [(10.3, 11.7)]

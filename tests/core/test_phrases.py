@@ -1,4 +1,4 @@
-"""From a decoder's tokens to phrases and words."""
+"""Words of a decoded window, and the phrases that are made of them."""
 
 from __future__ import annotations
 
@@ -9,69 +9,138 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longscribe.core.phrases import (
-    TIMESTAMP_STEP,
-    Phrase,
+    FRAME_STEP,
+    LONGEST_PHRASE,
+    PHRASE_PAUSE,
     compression_ratio,
     join_punctuation,
+    segments_of,
     shorten_stretched,
     split_phrases,
 )
 from longscribe.types import Word, to_samples
-
-END, BEGIN = 1000, 1100
-LENGTH = to_samples(20)
-
-
-def at(seconds: float) -> int:
-    """Return the timestamp token of a time."""
-    return BEGIN + round(seconds * 50)
-
-
-def phrases(*tokens: int) -> list[Phrase]:
-    return split_phrases(tokens, BEGIN, END, LENGTH)
-
-
-def phrase(start: float, end: float, *tokens: int) -> Phrase:
-    return Phrase(start=to_samples(start), end=to_samples(end), tokens=tokens)
-
+from tests.core.plans import phrase
 
 # --- phrases -------------------------------------------------------------------
 
 
+def spoken(text: str, *, word: float = 0.3, pause: float = 0.0) -> list[Word]:
+    """Return the words of `text`, each so long, with so much pause between; "|" is 1 s of it."""
+    position, made = 0.0, []
+    for part in text.split():
+        if part == "|":
+            position += 1
+            continue
+        start, end = to_samples(position), to_samples(position + word)
+        made.append(Word(start=start, end=end, text=f" {part}", probability=0.5))
+        position += word + pause
+    return made
+
+
+def phrases(words: list[Word]) -> list[str]:
+    return ["".join(word.text for word in each).strip() for each in split_phrases(words)]
+
+
 @pytest.mark.parametrize(
-    ("tokens", "found"),
+    "text",
     [
-        ((), []),
-        ((at(0), at(2)), []),
-        ((at(0), 1, 2, at(2.5)), [phrase(0, 2.5, 1, 2)]),
-        ((at(0.5), 1, at(2), at(3), 2, at(4)), [phrase(0.5, 2, 1), phrase(3, 4, 2)]),
-        ((at(0), 1, at(2), 2, at(4)), [phrase(0, 2, 1), phrase(2, 4, 2)]),  # one time for both
-        ((at(3), 1, 2), [phrase(3, 20, 1, 2)]),  # not closed
-        ((1, 2, at(5)), [phrase(0, 5, 1, 2)]),  # not opened
-        ((1, 2), [phrase(0, 20, 1, 2)]),  # no time at all
-        ((at(0), 1, END, 1050, at(2)), [phrase(0, 2, 1)]),  # special tokens are not text
-        ((at(19), 1, at(30)), [phrase(19, 20, 1)]),  # past the window
-        ((at(25), 1, at(30)), [phrase(20, 20, 1)]),
-        ((at(5), 1, at(3)), [phrase(3, 3, 1)]),  # times that run backward
+        "It was late. / The boat came.",
+        "Was it late? / Yes! / So late… / It was.",
+        "“It was late.” / She left.",
+        'He said "no." / (She left!) / [They stayed.] / Then he came.',
+        "«C'est tard.» / Elle part.",
+        "他来了。 / 她走了！ / 真的？ / 真的。",  # noqa: RUF001
+        "「行きます。」 / 「はい。」",
+        "Mr. Gold met Dr. Reed and Mrs. Lamb in St. Ives. / They left.",
+        "(Mr. Gold) “Mr. Gold” met Messrs. Reed.",
+        "J. R. Reed wrote it. / E. Woodhouse read it.",
+        "It was I. / He left.",
+        "Is that J? / No! / It is Mr? / No.",  # only a full stop can stand for letters left out
+        "It cost 3.50 and 1,000 more.",
+        "no end at all",
+        "",
     ],
 )
-def test_split_phrases(tokens, found):
-    assert phrases(*tokens) == found
+def test_phrases_end_where_sentences_do(text):
+    """The slashes stand where a phrase ends."""
+    expected = [part.strip() for part in text.split("/") if part.strip()]
+    assert phrases(spoken(text.replace("/", ""))) == expected
 
 
-TOKENS = st.lists(st.one_of(st.integers(0, BEGIN - 1), st.integers(BEGIN, BEGIN + 1500)))
+def test_phrases_end_at_pauses_of_a_second():
+    assert phrases(spoken("he came | and went")) == ["he came", "and went"]
+    assert phrases(spoken("he came and went", pause=0.99)) == ["he came and went"]
+    assert phrases(spoken("he came and went", pause=1.01)) == ["he", "came", "and", "went"]
+    exact = [
+        Word(start=start, end=start + 1600, text=" a", probability=0.5)
+        for start in (0, 1600 + PHRASE_PAUSE - 1, 2 * (1600 + PHRASE_PAUSE) - 1)
+    ]
+    assert phrases(exact) == ["a a", "a"]
 
 
-@given(TOKENS)
-def test_phrases_hold_all_text_in_order_inside_the_window(tokens):
-    found = phrases(*tokens)
-    assert [t for each in found for t in each.tokens] == [t for t in tokens if t < END]
-    assert all(each.tokens for each in found)
-    assert all(0 <= each.start <= each.end <= LENGTH for each in found)
+def test_a_phrase_of_over_15_seconds_is_divided_at_its_longest_pause():
+    words = spoken(" ".join(["w"] * 25), word=0.6)
+    assert phrases(words) == [" ".join(["w"] * 25)], "15 s is not over 15 s"
+    words = spoken(" ".join(["w"] * 26), word=0.6)
+    assert [len(each) for each in split_phrases(words)] == [13, 13], "no pause: in the middle"
+    longer = to_samples(0.2)
+    moved = [
+        Word(start=w.start + longer, end=w.end + longer, text=w.text, probability=0.5)
+        for w in words[7:]
+    ]
+    assert [len(each) for each in split_phrases([*words[:7], *moved])] == [7, 19]
 
 
-def test_a_timestamp_is_20_milliseconds():
-    assert to_samples(0.02) == TIMESTAMP_STEP
+def test_one_word_is_a_phrase_however_long():
+    [word] = spoken("well", word=40)
+    assert split_phrases([word]) == [(word,)]
+
+
+TIMED = st.lists(
+    st.tuples(
+        st.integers(0, 3 * PHRASE_PAUSE),
+        st.integers(0, LONGEST_PHRASE // 2),
+        st.sampled_from([" a", " b.", " Mr.", " J.", "。", " c?”", ""]),
+    ),
+    max_size=30,
+)
+
+
+@given(TIMED)
+def test_phrases_hold_all_words_in_order_and_last_at_most_15_seconds(parts):
+    position, words = 0, []
+    for pause, length, text in parts:
+        start = position + pause
+        position = start + length
+        words.append(Word(start=start, end=position, text=text, probability=0.5))
+    found = split_phrases(words)
+    assert [word for each in found for word in each] == words
+    assert all(found)
+    for each in found:
+        assert len(each) == 1 or each[-1].end - each[0].start <= LONGEST_PHRASE
+        assert all(b.start - a.end < PHRASE_PAUSE for a, b in pairwise(each))
+
+
+def test_segments_share_what_is_said_of_their_window():
+    like = phrase(0, 99, " something else", chunk_id=3, window=2)
+    words = spoken("It was late. | The boat came and came and came")
+    first, second = segments_of(words, like)
+    assert (first.text, second.text) == (
+        " It was late.",
+        " The boat came and came and came",
+    )
+    assert first.words + second.words == tuple(words)
+    assert (first.start, first.end) == (words[0].start, words[2].end)
+    assert (second.start, second.end) == (words[3].start, words[-1].end)
+    assert {(each.chunk_id, each.window, each.average_logprob) for each in (first, second)} == {
+        (3, 2, like.average_logprob)
+    }
+    assert second.compression_ratio == compression_ratio(second.text)
+    assert segments_of([], like) == ()
+
+
+def test_a_frame_of_the_decoders_attention_is_20_milliseconds():
+    assert to_samples(0.02) == FRAME_STEP
 
 
 # --- words ---------------------------------------------------------------------

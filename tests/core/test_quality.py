@@ -13,8 +13,20 @@ from longscribe.core.quality import (
     best_hearing,
     complaint,
     other_hearings,
+    piles,
+    without_piles,
 )
-from longscribe.types import NO_PROMPT, SAMPLE_RATE, Prompt, Segment, Span, Window, WindowResult
+from longscribe.types import (
+    NO_PROMPT,
+    SAMPLE_RATE,
+    Prompt,
+    Segment,
+    Span,
+    Window,
+    WindowResult,
+    Word,
+    to_samples,
+)
 
 CAST = ("Geoffrey", "Rosalynd", "Mary Gold", "Harwick", "Brannock")
 """Best first, as results have them; the prompt lists them the other way round."""
@@ -65,18 +77,98 @@ def test_a_sentence_is_not():
 # --- repetition ------------------------------------------------------------------
 
 
-def test_a_text_that_repeats_itself_is_complained_of():
-    assert complaint(heard("no no " * 30, seconds=20)) == "the text repeats itself"
-    assert complaint(heard(*["And so on."] * 20, seconds=20)) == "the text repeats itself"
+def test_a_text_that_repeats_itself_faster_than_it_can_be_said_is_complained_of():
+    text = "no no " * 30  # 179 characters
+    assert complaint(heard(text, seconds=8)) == "the text repeats itself"
+    assert complaint(heard(*["And so on."] * 20, seconds=9)) == "the text repeats itself"
+
+
+def test_what_is_said_again_and_again_is_no_fault():
+    """Twelve equal sentences of a drill; a refrain; a roll call."""
+    assert complaint(heard(*[SENTENCE] * 12, seconds=60)) is None  # 16 characters a second
+    assert complaint(heard("no no " * 30, seconds=8.2)) is None  # 21.8
+    assert complaint(heard(*["And so on."] * 20, seconds=20)) is None
+
+
+def test_a_text_that_does_not_repeat_itself_may_be_faster():
+    assert complaint(heard(SENTENCE, seconds=3)) is None  # 26 characters a second
+    assert complaint(heard(SENTENCE * 6, seconds=18)) == "the text repeats itself"
 
 
 def test_a_short_text_may_repeat_itself():
-    assert complaint(heard("n" * 59, seconds=20)) is None
-    assert complaint(heard("n" * 60, seconds=20)) == "the text repeats itself"
+    assert complaint(heard("n" * 59, seconds=2.5)) is None
+    assert complaint(heard("n" * 60, seconds=2.5)) == "the text repeats itself"
 
 
 def test_a_refrain_is_no_repetition():
     assert complaint(heard(f"{SENTENCE} {SENTENCE}", seconds=20)) is None  # ratio about 1.8
+
+
+# --- words piled on one instant ----------------------------------------------------
+
+
+def timed(*words: tuple[str, float], seconds: float = 20.0, logprob: float = -0.3) -> WindowResult:
+    """Return the hearing of a window with words that last so long, one after another."""
+    position, made = 0.0, []
+    for text, lasts in words:
+        start, end = to_samples(position), to_samples(position + lasts)
+        made.append(Word(start=start, end=end, text=f" {text}", probability=0.5))
+        position += lasts
+    result = heard("".join(word.text for word in made).strip(), seconds=seconds, logprob=logprob)
+    [segment] = result.segments
+    return replace(result, segments=(replace(segment, words=tuple(made)),))
+
+
+SAID = [(word, 0.3) for word in SENTENCE.split()]
+
+
+@pytest.mark.parametrize("lasts", [0.0, 0.02])
+def test_five_words_without_time_are_a_loop(lasts):
+    result = timed(*SAID, *[("boat", lasts)] * 5)
+    assert [len(pile) for pile in piles(result)] == [5]
+    assert complaint(result) == "words piled on one instant"
+    assert not list(piles(timed(*SAID, *[("boat", lasts)] * 4)))
+    assert complaint(timed(*SAID, *[("boat", lasts)] * 4)) is None
+
+
+def test_two_frames_are_time():
+    assert not list(piles(timed(*SAID, *[("boat", 0.04)] * 20)))
+
+
+def test_words_without_time_that_do_not_follow_each_other_are_no_pile():
+    one = [("boat", 0.0)] * 4 + [("waited", 0.3)]
+    assert not list(piles(timed(*one * 3)))
+
+
+def test_a_pile_may_lie_across_phrases():
+    result = timed(*SAID, *[("boat.", 0.0)] * 6)
+    [segment] = result.segments
+    cut = len(SAID) + 3
+    parts = (
+        replace(segment, words=segment.words[:cut]),
+        replace(segment, words=segment.words[cut:]),
+    )
+    assert [len(pile) for pile in piles(replace(result, segments=parts))] == [6]
+
+
+def test_a_loop_is_taken_out_and_a_remark_says_so():
+    cut = without_piles(timed(*SAID, *[("boat", 0.0)] * 7, ("came", 0.3)))
+    text = "".join(segment.text for segment in cut.segments).strip()
+    assert text == f"{SENTENCE} came"
+    assert [word.text for segment in cut.segments for word in segment.words] == [
+        f" {word}" for word in f"{SENTENCE} came".split()
+    ]
+    assert cut.remarks == ("7 words piled on one instant were taken out as a loop",)
+    assert complaint(cut) is None
+
+
+def test_a_loop_and_nothing_else_leaves_nothing():
+    assert without_piles(timed(*[("boat", 0.0)] * 7)).segments == ()
+
+
+def test_true_repetition_stays_as_it_is():
+    drill = timed(*SAID * 4)
+    assert without_piles(drill) is drill
 
 
 # --- speed -----------------------------------------------------------------------
@@ -169,13 +261,21 @@ def test_the_first_hearing_without_complaint_is_kept():
     assert best_hearing([bad, good, replace(good, chunk_id=1)]) == 1
 
 
-def test_else_the_surest_text_that_does_not_repeat_itself():
-    empty, loop = heard(seconds=5), heard("no " * 40, seconds=5, logprob=-0.1)
+def test_else_the_surest_text():
+    empty = heard(seconds=5)
+    loop = heard("no " * 60, seconds=5, logprob=-0.6)
     fast = heard(SENTENCE, seconds=1, logprob=-0.9)
     surer = heard(SENTENCE, seconds=1, logprob=-0.5)
     assert best_hearing([empty, loop]) == 1
-    assert best_hearing([loop, fast]) == 1
     assert best_hearing([fast, surer, loop, empty]) == 1
+    assert best_hearing([fast, loop]) == 1, "that it compresses well makes a text no worse"
+
+
+def test_a_text_without_words_on_one_instant_is_better_than_a_surer_one_with():
+    piled = timed(*SAID, *[("boat", 0.0)] * 5, seconds=1, logprob=-0.1)
+    fast = heard(SENTENCE, seconds=1, logprob=-0.9)
+    assert best_hearing([piled, fast]) == 1
+    assert best_hearing([heard(seconds=5), piled]) == 1, "and it is better than nothing"
 
 
 def test_nothing_is_better_than_an_echo():

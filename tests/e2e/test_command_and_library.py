@@ -45,6 +45,28 @@ def test_without_word_times_segments_still_have_times(media: Path, tmp_path: Pat
     assert len(pysubs2.load(str(tmp_path / "tiny.srt"))) >= 3
 
 
+def test_without_word_times_the_text_and_its_phrases_are_the_same(
+    media: Path, tmp_path: Path
+) -> None:
+    """Words are timed all the same: phrases are cut by them, and the ledger is held to them."""
+    found = []
+    for number, more in enumerate(((), ("--no-word-timestamps",))):
+        out = tmp_path / str(number)
+        done = support.longscribe(
+            "transcribe", media / "tiny.flac", *options(out, "--language", "en", *more)
+        )
+        assert done.status == 0, done.err
+        found.append(document(out, "tiny"))
+    words, bare = found
+    assert [s["text"] for s in words["segments"]] == [s["text"] for s in bare["segments"]]
+    assert [(s["start"], s["end"]) for s in words["segments"]] == [
+        (s["start"], s["end"]) for s in bare["segments"]
+    ]
+    assert all(segment["words"] for segment in words["segments"])
+    assert bare["text"] == words["text"]
+    assert bare["coverage"] == words["coverage"]
+
+
 def test_the_language_is_detected(without_glossary: Finished) -> None:
     assert document(without_glossary.out, "short")["language"] == "en"
     told = support.journal(without_glossary.out / "short.longscribe")

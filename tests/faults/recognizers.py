@@ -47,7 +47,7 @@ ROOM = 96 * MEBIBYTE
 OOM_LIMIT = 160 * MEBIBYTE
 """Memory of the control group in which a worker is killed for it."""
 MEMORY_GROUPS = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
-_SYLLABLES = tuple(a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "ai", "or"))
+SYLLABLES = tuple(a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "ai", "or"))
 
 
 # --- the part that works ------------------------------------------------------
@@ -108,7 +108,7 @@ def _say(member: WindowAudio, settings: DecodeSettings, chunk_id: int) -> Window
         end = min(start + SAMPLE_RATE, span.end)
         pcm = member.pcm[start - span.start : end - span.start]
         digest = hashlib.blake2b(pcm.tobytes(), digest_size=3).digest()
-        text = " " + "".join(_SYLLABLES[byte % len(_SYLLABLES)] for byte in digest)
+        text = " " + "".join(SYLLABLES[byte % len(SYLLABLES)] for byte in digest)
         words.append(Word(start=start, end=end - 1600, text=text, probability=0.5))
     terms = member.bias.terms
     text = ", ".join(terms) or settings.initial_prompt

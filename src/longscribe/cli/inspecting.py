@@ -13,6 +13,7 @@ from longscribe.cli.terminal import Terminal, print_plain, results, shown
 from longscribe.core.losses import loss_gaps
 from longscribe.reading import JobSummary, body_of, open_journal, summarize
 from longscribe.sizes import say_size
+from longscribe.types import to_seconds
 
 
 def print_status(job: Path) -> None:
@@ -29,6 +30,10 @@ def print_status(job: Path) -> None:
         console.print(f"language {shown(summary.language)} ({summary.language_probability:.0%})")
     _print_progress(summary, console)
     _print_trouble(summary, console)
+
+
+MOST_STRETCHES = 10
+"""Stretches of speech without words that `status` lists."""
 
 
 def _print_progress(summary: JobSummary, console: Terminal) -> None:
@@ -81,6 +86,12 @@ def _print_trouble(summary: JobSummary, console: Terminal) -> None:
     for gap in (*loss_gaps(summary.losses), *summary.gaps):
         start, end = clock(gap.span.start), clock(gap.span.end)
         console.print(f"[red]not transcribed: {start} to {end}, {shown(gap.reason)}[/red]")
+    for span in summary.wordless[:MOST_STRETCHES]:
+        start, end = clock(span.start), clock(span.end)
+        seconds = to_seconds(span.length)
+        console.print(f"[yellow]speech without words: {start} to {end}, {seconds:.1f} s[/yellow]")
+    if (more := len(summary.wordless) - MOST_STRETCHES) > 0:
+        console.print(f"[yellow]and {more} more, see coverage in the JSON[/yellow]")
 
 
 def print_inspection(job: Path, *, as_json: bool) -> None:

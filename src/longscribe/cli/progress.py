@@ -46,6 +46,12 @@ def clock(samples: int) -> str:
     return f"{seconds // 3600}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
 
 
+PLACES = 2
+"""Stretches of speech without words that the last line names."""
+LOSES_WORDS = (
+    "The recognizer loses words: try a larger model (--model). Where words are missing stands "
+    "as `wordless` in the coverage of the JSON, and in `longscribe status`."
+)
 _BEFORE_WORK = (RunStarted, Notice, MediaOpened, AudioRead, MediaProblem, MediaEnded, ChunkPlanned)
 
 
@@ -212,9 +218,23 @@ class Display:
         gaps = f", [red]{event.gaps} not transcribed[/red]" if event.gaps else ""
         self._say(
             f"[green]{shown(self._media.name)}[/green]: {clock(event.duration)}, "
-            f"{clock(event.text)} of it speech{gaps} → "
+            f"{clock(event.text)} of it speech{gaps}{_words_said(event)} → "
             + ", ".join(shown(self._out / name) for name in self._files)
         )
+        if event.loses_words:
+            self._say(f"[red]{LOSES_WORDS}[/red]")
+
+
+def _words_said(event: RunFinished) -> str:
+    """Return, for the last line, whether all speech has words, and where it has none."""
+    if not event.wordless:
+        return ", all speech has words" if event.text and not event.gaps else ""
+    colour = "red" if event.loses_words else "yellow"
+    seconds = to_seconds(sum(span.length for span in event.wordless))
+    places = ", ".join(clock(span.start) for span in event.wordless[:PLACES])
+    if (more := len(event.wordless) - PLACES) > 0:
+        places += f" and {more} more place{'s' * (more > 1)}"
+    return f", [{colour}]{seconds:.1f} s of speech without words, at {places}[/{colour}]"
 
 
 def _memory(reading: MemoryReading | None, most: int = 0) -> str:

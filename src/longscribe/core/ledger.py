@@ -11,7 +11,9 @@ from longscribe.core.coverage import (
     declared_wordless,
     gap_entries,
     heard,
+    loses_words,
     merged,
+    totals,
     wordless_spans,
 )
 from longscribe.core.ladder import Step, split, split_point
@@ -174,7 +176,10 @@ class LedgerView:
 
     @property
     def complete(self) -> bool:
-        return self.ledger.settled
+        if not self.ledger.settled:
+            return False
+        samples = totals(self.coverage())
+        return not loses_words(samples[CoverageKind.WORDLESS], samples[CoverageKind.TEXT])
 
     def windows(self) -> Iterator[WindowResult]:
         return stitch(

@@ -57,11 +57,12 @@ def wordless(speech: Sequence[Span], said: Iterable[Word | Segment]) -> list[Spa
 
 def _cover(said: Word | Segment) -> Span:
     """Return the part of the recording that a word, or a phrase without words, accounts for."""
-    end = said.end
-    if isinstance(said, Word):
-        longest = WORD_LENGTH + CHARACTER_LENGTH * len(said.text.strip())
-        end = min(end, said.start + longest)
+    end = _plausible_end(said) if isinstance(said, Word) else said.end
     return Span(start=max(0, said.start - MARGIN), end=end + MARGIN)
+
+
+def _plausible_end(word: Word) -> int:
+    return min(word.end, word.start + WORD_LENGTH + CHARACTER_LENGTH * len(word.text.strip()))
 
 
 def _merged(covers: Iterable[Span]) -> list[Span]:
@@ -123,8 +124,9 @@ def fitted(words: Sequence[Word], stretch: Span, heard: Sequence[Word]) -> Found
     Returns:
         None if the other decode has no word for the stretch either.
     """
-    before = [word for word in words if _middle(word) < stretch.start]
-    after = [word for word in words if _middle(word) >= stretch.start]
+    # By where a word begins: the word before a dropped clause may be stretched over all of it.
+    before = [word for word in words if word.start < stretch.start]
+    after = [word for word in words if word.start >= stretch.start]
     fresh = [word for word in heard if _middle(word) >= stretch.start - MARGIN]
     while fresh and before and _same(fresh[0], before[-1]):
         fresh.pop(0)
@@ -132,6 +134,9 @@ def fitted(words: Sequence[Word], stretch: Span, heard: Sequence[Word]) -> Found
     new = tuple(_clipped(kept, before, after))
     if not any(_overlaps(word, stretch) for word in new):
         return None
+    if before:
+        last = before[-1]
+        before[-1] = replace(last, end=max(last.start, min(last.end, new[0].start)))
     return Found(words=(*before, *new, *after), new=new)
 
 
@@ -166,8 +171,8 @@ def _overlaps(word: Word, stretch: Span) -> bool:
 
 def _clipped(new: Sequence[Word], before: Sequence[Word], after: Sequence[Word]) -> Iterator[Word]:
     """Yield the new words within the time between their neighbours."""
-    earliest = before[-1].end if before else 0
+    earliest = _plausible_end(before[-1]) if before else 0
     for word in new:
-        start = max(word.start, earliest)
-        latest = after[0].start if after else word.end
-        yield replace(word, start=min(start, latest), end=max(min(start, latest), word.end))
+        latest = after[0].start if after else max(word.end, earliest)
+        start = min(max(word.start, earliest), latest)
+        yield replace(word, start=start, end=max(start, min(word.end, latest)))

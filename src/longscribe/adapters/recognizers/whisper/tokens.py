@@ -98,8 +98,8 @@ class WhisperTokens:
         """Return what stands between prompt and answer: start, language, task, no times."""
         if not self.multilingual:
             return (self.start, self.no_times)
-        spoken = self._id(f"<|{language or 'en'}|>")
-        return (self.start, spoken, self._id(f"<|{task}|>"), self.no_times)
+        spoken = f"<|{language or 'en'}|>"
+        return (self.start, self._id(spoken), self._id(f"<|{task}|>"), self.no_times)
 
     @cached_property
     def suppressed(self) -> tuple[int, ...]:
