@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 MOST_WORKERS = 8
 """Each holds a whole model in memory, and the reader must keep up with all of them."""
 MODEL_SHARE = 1.5
@@ -15,9 +17,10 @@ MEMORY_SHARE = 0.5
 def default_workers(kind: str, cores: int, free: int, model: int) -> int:
     """Return the number of workers on a kind of device.
 
-    A GPU is filled by one worker's batches. On a CPU several workers of few threads are
-    quicker than one of many: on two cores two workers of one thread took 15 to 30 % less time
-    than one of two (16 minutes of speech, Whisper base), since no thread waits for another.
+    A GPU is filled by one worker's batches. On a CPU several workers of some threads are
+    quicker than one of many: about as many as each has threads (docs/decisions/0024). On two
+    cores two workers of one thread took 15 to 30 % less time than one of two; on sixteen, four
+    of four took 47 s where one of sixteen took 83 and sixteen of one 76.
 
     Args:
         kind: of the device: `cpu`, `cuda`, `mps`, or `auto` where a GPU may be found.
@@ -28,7 +31,7 @@ def default_workers(kind: str, cores: int, free: int, model: int) -> int:
     if kind != "cpu":
         return 1
     room = int(MEMORY_SHARE * free // (MODEL_SHARE * model + WORKER_BASE))
-    return max(1, min(cores, room, MOST_WORKERS))
+    return max(1, min(math.ceil(math.sqrt(cores)), room, MOST_WORKERS))
 
 
 def threads_each(cpu_threads: int, workers: int, cores: int) -> int:

@@ -36,7 +36,7 @@ DEFAULT_FORMATS = {
 """What `--compute-type default` comes to, by recognizer and kind of device, with a model whose
 weights are kept in floats. Those not named here take a model's numbers as they are. CTranslate2 on
 a CPU: int8 took 6 s of processor time where float32 took 35 (84 s of speech, Whisper base), at the
-same word error (docs/decisions/0021)."""
+same word error (docs/decisions/0024)."""
 MADE_BY_US = frozenset({("faster-whisper", "cpu"), ("whisperx", "cpu")})
 """Where `default` is no word of the engine's own for this: CTranslate2's is the model's numbers."""
 IMPOSSIBLE = {("faster-whisper", "cpu"): HALF}
