@@ -62,7 +62,9 @@ def test_an_answer_is_opened_the_same_way(
     assert list(ours.opening(language, Task(task))) == opening
 
 
-def test_a_model_of_one_language_is_told_neither_language_nor_task(file: Tokenizer, ours: WhisperTokens) -> None:
+def test_a_model_of_one_language_is_told_neither_language_nor_task(
+    file: Tokenizer, ours: WhisperTokens
+) -> None:
     english = WhisperTokens(
         encode=ours.encode, decode_text=ours.decode_text, find=ours.find, multilingual=False
     )

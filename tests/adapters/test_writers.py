@@ -306,9 +306,7 @@ def test_the_ledger_accounts_for_every_sample() -> None:
 def test_speech_without_words_stands_in_the_ledger() -> None:
     view = view_of(spoken(1, "Some text."))
     rest = Span(start=view.duration, end=view.duration + to_samples(3.4))
-    lacking = CoverageEntry(
-        span=rest, kind=CoverageKind.WORDLESS, reason="speech without words"
-    )
+    lacking = CoverageEntry(span=rest, kind=CoverageKind.WORDLESS, reason="speech without words")
     view = replace(view, duration=rest.end, ledger=(*view.ledger, lacking))
     coverage = json.loads(written(JsonWriter(), view))["coverage"]
     assert coverage["seconds"]["wordless"] == 3.4

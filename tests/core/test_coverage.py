@@ -254,7 +254,12 @@ def test_words_are_what_is_said_and_phrases_where_there_are_none():
 
 
 def test_spans_that_overlap_are_one():
-    spans = [Span(start=5, end=9), Span(start=0, end=3), Span(start=8, end=12), Span(start=8, end=9)]
+    spans = [
+        Span(start=5, end=9),
+        Span(start=0, end=3),
+        Span(start=8, end=12),
+        Span(start=8, end=9),
+    ]
     assert united(spans) == [Span(start=0, end=3), Span(start=5, end=12)]
     assert united([]) == []
 

@@ -49,7 +49,7 @@ def phrases(words: list[Word]) -> list[str]:
         "“It was late.” / She left.",
         'He said "no." / (She left!) / [They stayed.] / Then he came.',
         "«C'est tard.» / Elle part.",
-        "他来了。 / 她走了！ / 真的？ / 真的。",  # noqa: RUF001
+        "他来了。 / 她走了！ / 真的？ / 真的。",
         "「行きます。」 / 「はい。」",
         "Mr. Gold met Dr. Reed and Mrs. Lamb in St. Ives. / They left.",
         "(Mr. Gold) “Mr. Gold” met Messrs. Reed.",

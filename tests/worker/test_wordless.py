@@ -91,9 +91,9 @@ def test_what_is_found_belongs_to_its_window():
     for found in talk.filled(recognizer, dropped):
         before = dropped[found.window.index]
         assert (found.chunk_id, found.window, found.prompt) == (7, before.window, before.prompt)
-        assert {
-            (s.chunk_id, s.window, s.bias_window_id, s.bias_terms) for s in found.segments
-        } == {(7, found.window.index, found.window.index, ("Harwick",))}
+        assert {(s.chunk_id, s.window, s.bias_window_id, s.bias_terms) for s in found.segments} == {
+            (7, found.window.index, found.window.index, ("Harwick",))
+        }
 
 
 def test_other_windows_stay_as_they_are():
@@ -134,9 +134,7 @@ def test_no_audio_outside_the_chunks_own_is_decoded():
     talk.asked.clear()
     talk.filled(recognizer, talk.heard(recognizer))
     assert talk.asked
-    assert all(
-        talk.bounds.start <= span.start < span.end <= talk.bounds.end for span in talk.asked
-    )
+    assert all(talk.bounds.start <= span.start < span.end <= talk.bounds.end for span in talk.asked)
 
 
 def test_what_no_way_finds_stays_as_it_is_and_is_remarked_on():
@@ -198,9 +196,7 @@ class Loops(ClauseDropper):
         if member.window.span.length > 20 * SAMPLE_RATE:
             return heard
         middle = member.window.span.middle
-        return [
-            Word(start=middle, end=middle, text=" la", probability=0.99) for _ in range(20)
-        ]
+        return [Word(start=middle, end=middle, text=" la", probability=0.99) for _ in range(20)]
 
 
 def test_a_loop_is_no_word_that_was_found():
