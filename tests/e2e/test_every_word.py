@@ -148,7 +148,10 @@ def test_a_sentence_is_written_as_often_as_it_is_said(
         " ".join(words_of(one)) for one in re.split(r"[.!?]", transcript.text) if one.strip()
     ]
     assert len(sentences) == times, transcript.text
-    assert len({one.replace("ill disposed", "illdisposed") for one in sentences}) == 1
+    # How base spells *ill-disposed* is its own affair; that nothing else differs is ours.
+    spelt = re.compile(r"he was not an ill ?[a-z]*sposed young man")
+    assert [one for one in sentences if not spelt.fullmatch(one)] == []
+    assert times > 5 or len(set(sentences)) == 1, "in one window all are equal"
     assert all(one.end > one.start for s in transcript.segments for one in s.words)
     assert transcript.complete
 
