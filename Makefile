@@ -9,7 +9,7 @@ ENGINE_TESTS := tests/ports/test_recognizer_conformance.py tests/adapters/test_g
 	tests/adapters/test_pocketsphinx.py tests/adapters/test_whisper_cpp.py \
 	tests/adapters/test_whisper_engines.py tests/e2e/test_doctor.py tests/e2e/test_models_command.py
 
-.PHONY: help demo chaos test real-models conformance conformance-whisperx faults check format clean
+.PHONY: help demo chaos test real-models conformance conformance-whisperx faults fuzz check format clean
 
 help:
 	@echo "make demo         transcribe the shipped sample, with and without its glossary"
@@ -19,6 +19,7 @@ help:
 	@echo "make conformance  hold every recognizer to one suite, each with its own library"
 	@echo "make conformance-whisperx   the same for WhisperX, in an environment of its own"
 	@echo "make faults       inject a thousand faults and more, and print what came of them"
+	@echo "make fuzz         read five hundred mutated media files"
 	@echo "make check        lint, types and import direction"
 	@echo "make format       format the code"
 	@echo "make clean        remove the environments and everything that was made"
@@ -47,6 +48,9 @@ conformance-whisperx: .venv/test.stamp
 
 faults: .venv/test.stamp
 	$(BIN)/python -m tests.faults
+
+fuzz: .venv/test.stamp
+	$(BIN)/python -m tests.faults.fuzz_media
 
 check: .venv/lint.stamp
 	$(BIN)/ruff check

@@ -40,11 +40,15 @@ def _why_no_model() -> str | None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _no_settings_from_outside() -> None:
-    """The developer's own LONGSCRIBE_… variables must not decide how tests end."""
+def _no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The developer's own LONGSCRIBE_… variables must not decide how tests end.
+
+    Nor is anything written to the developer's home.
+    """
     for name in list(os.environ):
         if name.startswith(("LONGSCRIBE_", "ASR_USE_")):
             del os.environ[name]
+    os.environ["LONGSCRIBE_HOME"] = str(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")

@@ -28,12 +28,18 @@ class MemoryView:
 
     media: str = "film.mp4"
     language: str | None = "en"
+    spelt: str | None = None
+    """Language of the text, where it is another."""
     duration: int = 0
     complete: bool = True
     all_segments: tuple[Segment, ...] = ()
     all_windows: tuple[WindowResult, ...] = ()
     all_gaps: tuple[Gap, ...] = ()
     ledger: tuple[CoverageEntry, ...] = ()
+
+    @property
+    def text_language(self) -> str | None:
+        return self.spelt or self.language
 
     def segments(self) -> Iterator[Segment]:
         return iter(self.all_segments)

@@ -217,6 +217,7 @@ class ChunkWork:
             glossary=glossary_digest(self.job.glossary),
             recognizer=engine,
             attempt=attempt,
+            audio=(entry.seal,),
         )
         entry.move(ChunkState.RUNNING)
         worker = self.tools.executor.submit(task)

@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from longscribe.errors import UsageError
 from longscribe.languages import LANGUAGES
+from longscribe.paths import absolute
 from longscribe.sizes import parse_size
 from longscribe.types import SAMPLE_RATE, to_samples
 
@@ -290,6 +291,7 @@ class Options(BaseSettings):
     # outputs
     output_dir: Path | None = None
     output_format: Annotated[tuple[OutputFormat, ...], NoDecode] = tuple(OutputFormat)
+    overwrite: bool = False
     job_dir: Path | None = None
     keep_audio: bool = False
 
@@ -409,7 +411,7 @@ class Options(BaseSettings):
                 "--learn-glossary needs to know how sure each word is, which comes with its time; "
                 "leave out --no-word-timestamps"
             )
-        if self.glossary is not None and self.glossary.absolute() == self.learn_glossary.absolute():
+        if self.glossary is not None and absolute(self.glossary) == absolute(self.learn_glossary):
             raise ValueError(
                 "--glossary and --learn-glossary name the same file; learnt terms need one of "
                 "their own"

@@ -11,7 +11,8 @@
     ├── InstallError        1    an environment for a recognizer can't be made
     ├── JobError            1    the job folder can't be used
     │   ├── JobLockedError  1    another run holds it
-    │   └── JournalError    1    its database is damaged or of another version
+    │   ├── JournalError    1    its database is damaged or of another version
+    │   └── SpoolError      1    its audio is not that of the media
     └── StorageError        1    the disk is full or fails
 
 Every error survives pickling and crosses the worker protocol by its slug.
@@ -85,6 +86,10 @@ class JobLockedError(JobError):
 
 class JournalError(JobError):
     slug = "journal"
+
+
+class SpoolError(JobError):
+    slug = "spool"
 
 
 class StorageError(LongscribeError):

@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from longscribe.config import BiasMode, BiasSettings, Options
 from longscribe.core.bias.learning import Source
+from longscribe.job_events import RunStarted
 from longscribe.ports import Executor, Journal, TranscriptView
 from longscribe.types import Glossary, Term
+
+
+class Content(Protocol):
+    """What is in the media: known by a digest of all of it."""
+
+    @property
+    def known(self) -> bool:
+        """Whether `fingerprint` returns at once."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Return the digest, once it is there.
+
+        Raises:
+            MediaError: the media can't be read, or changes all the time.
+        """
+        ...
+
+    def as_before(self) -> str | None:
+        """Return by what versions that sampled files knew it; None if by the same fingerprint."""
+        ...
+
+    def confirm(self) -> None:
+        """Look at the media again: what was read since the start is what has this digest.
+
+        Raises:
+            MediaError: it was changed meanwhile.
+        """
+        ...
+
+    def close(self) -> None:
+        """Take no more trouble over it."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,13 +52,15 @@ class Job:
     """What is to be done."""
 
     media: Path
-    fingerprint: str
-    """Digest of the media file's content."""
+    content: Content
+    """What is in the media file; its digest may still be in the making."""
     model: str
     """Identity of the model's files."""
     model_path: Path
     """Where they are, or what the recognizer finds them by."""
     options: Options
+    device_kind: str
+    """What the device is, as far as it is known before a worker says so: `cpu`, `cuda` or `mps`."""
     glossary: Glossary
     """With the extra terms."""
     extra_terms: tuple[Term, ...]
@@ -46,7 +82,7 @@ class Job:
 
 
 class Spool(Protocol):
-    """The file of samples in the job folder."""
+    """The file of samples in the job folder, and whose plan they belong to."""
 
     @property
     def path(self) -> Path: ...
@@ -55,8 +91,16 @@ class Spool(Protocol):
         """Return a digest of the samples `[start, end)`."""
         ...
 
-    def holds(self, duration: int) -> bool:
-        """Tell whether all of a recording of `duration` samples is there."""
+    def begin(self) -> None:
+        """Make ready for other samples: whatever the file holds is nobody's from now on."""
+        ...
+
+    def seal(self, plan: str) -> None:
+        """Say that the file holds all samples of the recording of `plan`."""
+        ...
+
+    def holds(self, plan: str, duration: int) -> bool:
+        """Tell whether it is said to hold the recording of `plan`, of `duration` samples."""
         ...
 
     def remove(self) -> None: ...
@@ -70,11 +114,27 @@ class LearntTerms(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What came of writing the outputs."""
+
+    files: tuple[Path, ...]
+    """Where the transcript stands now."""
+    delivered: Mapping[str, str]
+    """Slot → digest of what is in place; the slots are the journal's."""
+    told: Mapping[str, str]
+    """File that is not the job's own → what the user should know of it."""
+
+
 class Outputs(Protocol):
     """The output files."""
 
-    def write(self, view: TranscriptView) -> tuple[Path, ...]:
-        """Replace every output file by one that says what `view` says."""
+    def survey(self) -> Mapping[str, str]:
+        """Return what the user should know of files that are in the way, as in `Written.told`."""
+        ...
+
+    def write(self, view: TranscriptView) -> Written:
+        """Let the output files say what `view` says, but for those that others have changed."""
         ...
 
 
@@ -88,3 +148,5 @@ class Tools:
     outputs: Outputs
     learnt: LearntTerms | None
     """None where nothing is to be learnt."""
+    marked: Callable[[RunStarted], RunStarted]
+    """Gives the beginning of a run the mark of this machine."""

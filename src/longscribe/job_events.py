@@ -15,7 +15,9 @@ from longscribe.types import (
     Chunk,
     ChunkFailure,
     Gap,
+    Glossary,
     LanguageGuess,
+    Loss,
     MediaInfo,
     MemoryReading,
     Span,
@@ -43,6 +45,28 @@ class RunStarted(_Event):
     """Offered besides the glossary's, such as those learnt from earlier files."""
     glossary: str = ""
     """Digest of all terms, by which a later reader knows whether the file has changed."""
+    mark: str = ""
+    """Of the machine and the user that began it; without it nothing that is named here is
+    followed later."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaIdentified(_Event):
+    """The whole media file was hashed: by this the job knows its film again under another name."""
+
+    type: Literal["media_identified"] = "media_identified"
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlossaryTaken(_Event):
+    """The terms of the run, where they are not those of the run before: the job's own copy."""
+
+    type: Literal["glossary_taken"] = "glossary_taken"
+    digest: str
+    """As in `RunStarted`."""
+    glossary: Glossary
+    """With the extra terms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +93,14 @@ class MediaProblem(_Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AudioMissing(_Event):
+    """The media should hold audio here and does not: a gap, for which silence stands."""
+
+    type: Literal["audio_missing"] = "audio_missing"
+    loss: Loss
+
+
+@dataclass(frozen=True, kw_only=True)
 class AudioRead(_Event):
     """Progress of the reader."""
 
@@ -83,6 +115,8 @@ class MediaEnded(_Event):
 
     type: Literal["media_ended"] = "media_ended"
     duration: int
+    peak: float | None = None
+    """Largest sample as it was recorded; full scale is 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +131,8 @@ class WorkerReady(_Event):
     seconds: float
     memory: MemoryReading | None = None
     """With the model loaded."""
+    only_language: str = ""
+    """The one language that the model knows; empty if there are several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,11 +290,23 @@ class RunFailed(_Event):
     message: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class UnknownEvent(_Event):
+    """An event of a later version, as a reader of the journal meets it; none is ever written."""
+
+    type: str
+    body: str
+    """As JSON."""
+
+
 JobEvent = (
     RunStarted
+    | MediaIdentified
+    | GlossaryTaken
     | Notice
     | MediaOpened
     | MediaProblem
+    | AudioMissing
     | AudioRead
     | MediaEnded
     | WorkerReady

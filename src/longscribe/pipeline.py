@@ -14,7 +14,9 @@ from collections.abc import Iterator
 
 from longscribe.core.coverage import assert_accounted, loses_words, totals
 from longscribe.core.lifecycle import ChunkState
+from longscribe.errors import SpoolError
 from longscribe.job_events import (
+    AudioMissing,
     AudioRead,
     BatchDecoded,
     ChunkPlanned,
@@ -49,7 +51,22 @@ def run_job(run: RunState) -> Iterator[JobEvent]:
         LongscribeError: what no retry can cure.
     """
     yield from run.begin()
+    try:
+        yield from _work(run)
+    except SpoolError as error:
+        yield from run.begin_again(error)
+        yield from _work(run)
+
+
+def _work(run: RunState) -> Iterator[JobEvent]:
+    """Do what is left to do, to the end.
+
+    Raises:
+        SpoolError: the decoded audio is not what the media gave.
+        LongscribeError: what no retry can cure.
+    """
     if run.recall_plan():
+        yield from run.recalled_losses()
         yield from _settle(run)
     else:
         run.start_reading()
@@ -59,18 +76,19 @@ def run_job(run: RunState) -> Iterator[JobEvent]:
         for report in run.tools.executor.reports():
             run.note_progress(report)
             yield from _take(run, report)
+        yield from run.identify()
         run.check_progress()
         if run.should_write:
-            yield run.write_outputs()
+            yield from run.write_outputs()
     if not run.written:
-        yield run.write_outputs()
+        yield from run.write_outputs()
     yield from _finish(run)
 
 
 def _dispatch(run: RunState) -> Iterator[JobEvent]:
     """Give idle workers something to do: the language first, then chunks in order."""
     if run.needs_workers:
-        run.tools.executor.start_workers()
+        run.tools.executor.start_workers(run.chunks_expected)
     while run.tools.executor.idle:
         if run.must_tell_language:
             run.ask_language()
@@ -93,7 +111,7 @@ def _take(run: RunState, report: Report) -> Iterator[JobEvent]:
             yield from _settle(run)
         case MediaEnded():
             yield journal.record(report)
-            run.end_media(report.duration)
+            run.end_media(report)
             yield from _settle(run)
         case ReaderDied():
             yield journal.record(run.reader_died(report.reason))
@@ -108,7 +126,14 @@ def _take(run: RunState, report: Report) -> Iterator[JobEvent]:
             yield from run.finish_chunk(report)
         case ChunkFailed():
             yield from run.chunks.fail(report)
-        case MediaProblem() | WorkerReady() | MemorySampled() | MemoryRelieved() | BatchDecoded():
+        case (
+            MediaProblem()
+            | AudioMissing()
+            | WorkerReady()
+            | MemorySampled()
+            | MemoryRelieved()
+            | BatchDecoded()
+        ):
             yield journal.record(report)
             yield from run.note(report)
 
@@ -128,6 +153,7 @@ def _finish(run: RunState) -> Iterator[JobEvent]:
     assert_accounted(coverage, view.duration)
     run.release_audio()
     yield from run.learn_terms()
+    yield from run.remarks()
     samples = totals(coverage)
     wordless = tuple(entry.span for entry in coverage if entry.kind is CoverageKind.WORDLESS)
     yield run.tools.journal.record(

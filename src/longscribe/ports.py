@@ -8,7 +8,7 @@ Adding an adapter means one new file that fulfils one of these and one line in
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TextIO
@@ -21,6 +21,7 @@ from longscribe.config import (
 )
 from longscribe.job_events import (
     AttemptStarted,
+    AudioMissing,
     BatchDecoded,
     JobEvent,
     LanguageDetected,
@@ -29,20 +30,24 @@ from longscribe.job_events import (
     MediaProblem,
     MemoryRelieved,
     MemorySampled,
+    RunStarted,
     WorkerReady,
 )
 from longscribe.types import (
     Attempt,
+    AudioSeal,
     Chunk,
     ChunkFailure,
     ChunkResult,
     CoverageEntry,
     Gap,
     LanguageGuess,
+    Loss,
     MediaInfo,
     MemoryReading,
     Recording,
     Segment,
+    Span,
     Window,
     WindowBias,
     WindowResult,
@@ -80,6 +85,15 @@ class MediaReader(Protocol):
 
     def problems(self) -> list[tuple[int, str]]:
         """Return and forget what was odd since the last call: (sample position, sentence)."""
+        ...
+
+    def losses(self) -> list[Loss]:
+        """Return and forget what should have been there and was not, since the last call."""
+        ...
+
+    @property
+    def peak(self) -> float:
+        """Largest sample so far as it was recorded; full scale is 1."""
         ...
 
     def close(self) -> None: ...
@@ -281,6 +295,8 @@ class LanguageTask:
 
     type: Literal["detect_language"] = "detect_language"
     windows: tuple[Window, ...]
+    audio: tuple[AudioSeal, ...]
+    """The samples that the windows are of, which the worker compares before it hears them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,6 +314,9 @@ class DecodeTask:
     recognizer: RecognizerSettings
     """With which the worker's model must be loaded."""
     attempt: Attempt
+    audio: tuple[AudioSeal, ...] = ()
+    """The samples that the chunk is of, which the worker compares before it decodes. Empty only
+    in tasks that older journals hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -352,6 +371,7 @@ class ChunkFailed:
 Report = (
     MediaOpened
     | MediaProblem
+    | AudioMissing
     | FramesHeard
     | MediaEnded
     | ReaderDied
@@ -385,8 +405,13 @@ class Executor(Protocol):
         """Allow reading up to sample `position` (and a block more); None: to the end."""
         ...
 
-    def start_workers(self) -> None:
-        """Begin to load the model; `WorkerReady` is reported for each worker."""
+    def start_workers(self, chunks: int | None) -> None:
+        """Begin to load the model; `WorkerReady` is reported for each worker.
+
+        Args:
+            chunks: how many there are to decode, if it is known: no more workers are started, and
+                those share the threads of all. Called again with more, it starts more.
+        """
         ...
 
     @property
@@ -419,10 +444,13 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedChunk:
-    """A chunk of the plan and the digest of its samples."""
+    """A chunk of the plan, or a part of one, and the digest of its samples."""
 
     chunk: Chunk
     audio: str
+    heard: Span | None = None
+    """What the digest is of; None: all that shapes the chunk's result. A part of a chunk has the
+    digest of the whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -440,14 +468,20 @@ class Journal(Protocol):
         """Store `event` unless it is transient; return it."""
         ...
 
-    def save_chunk(self, plan: str, planned: PlannedChunk) -> None: ...
-
-    def finish_plan(self, plan: str, recording: Recording) -> None:
-        """Mark a plan as complete: its recording was read to the end and lies in the spool."""
+    def save_plan(self, plan: str, stored: StoredPlan) -> None:
+        """Store a plan whose recording was read to its end, in the place of an earlier one."""
         ...
 
     def stored_plan(self, plan: str) -> StoredPlan | None:
         """Return a complete plan."""
+        ...
+
+    def fingerprints(self) -> frozenset[str]:
+        """Return the fingerprints of the media that were read to the end."""
+        ...
+
+    def knows_languages(self) -> bool:
+        """Tell whether any language was detected."""
         ...
 
     def save_language(self, key: str, guess: LanguageGuess) -> None: ...
@@ -489,8 +523,32 @@ class Journal(Protocol):
 
     def gap(self, key: str) -> Gap | None: ...
 
+    def glossary(self) -> str:
+        """Return the digest of the glossary that was recorded last; empty: none was."""
+        ...
+
     def outputs_complete(self) -> bool:
         """Tell whether the output files were last written by a run that had finished."""
+        ...
+
+    def will_write(self, digests: Collection[str]) -> None:
+        """Store that files with these contents are about to be put in place."""
+        ...
+
+    def wrote(self, digest: str) -> bool:
+        """Tell whether such a content may have been put in place, by this run or an earlier one."""
+        ...
+
+    def delivered(self, slot: str) -> str | None:
+        """Return the digest of the last content that was put in place there."""
+        ...
+
+    def save_outputs(self, event: JobEvent, delivered: Mapping[str, str]) -> JobEvent:
+        """Store that outputs are in place, with the digest for each slot, and the event of it."""
+        ...
+
+    def films(self) -> tuple[RunStarted | None, frozenset[str]]:
+        """Return how the latest run was started, and the fingerprints of all that was read."""
         ...
 
     def reopen_gaps(self) -> None:
@@ -506,7 +564,15 @@ class TranscriptView(Protocol):
     @property
     def media(self) -> str: ...
     @property
-    def language(self) -> str | None: ...
+    def language(self) -> str | None:
+        """What is spoken."""
+        ...
+
+    @property
+    def text_language(self) -> str | None:
+        """What is written: English where it was translated."""
+        ...
+
     @property
     def duration(self) -> int: ...
     @property

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from longscribe.adapters.journal.folder import JobFolder
-from longscribe.adapters.journal.sqlite import (
-    EVENT,
-    check,
-    connect,
-    dump,
-    latest_task,
-    read_events,
-    read_result,
-    translate,
-)
+from longscribe.adapters.journal.database import check, open_to_read, translate, unreadable
+from longscribe.adapters.journal.folder import JobFolder, check_journal_files
+from longscribe.adapters.journal.records import EVENT, dump, latest_task, read_events, read_result
 from longscribe.config import Options
+from longscribe.core.keys import glossary_digest
 from longscribe.core.stitching import stitch
 from longscribe.errors import JobError
 from longscribe.job_events import (
     AttemptFailed,
     AttemptStarted,
+    AudioMissing,
     ChunkFinished,
     ChunkPlanned,
     ChunkReused,
     GapDeclared,
+    GlossaryTaken,
     JobEvent,
     LanguageDetected,
     MediaEnded,
@@ -42,10 +38,12 @@ from longscribe.job_events import (
     RunFinished,
     RunInterrupted,
     RunStarted,
+    UnknownEvent,
     WorkerReady,
 )
 from longscribe.ports import DecodeTask
-from longscribe.types import ChunkResult, Gap, MemoryReading, Span, WindowResult
+from longscribe.types import ChunkResult, Gap, Glossary, Loss, MemoryReading, Span, WindowResult
+from longscribe.wire import UnreadableRecordError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +52,7 @@ class JournalReader:
 
     _db: sqlite3.Connection
 
-    def events(self) -> Iterator[tuple[str, JobEvent]]:
+    def events(self) -> Iterator[tuple[str, JobEvent | UnknownEvent]]:
         """Yield (UTC time, event) in order."""
         return read_events(self._db)
 
@@ -65,6 +63,14 @@ class JournalReader:
     def result(self, key: str) -> ChunkResult | None:
         """Return the result of a chunk, by the key in its event."""
         return read_result(self._db, key)
+
+    def glossary(self, digest: str) -> Glossary | None:
+        """Return the job's own copy of the terms with this digest, if it has one."""
+        found = Glossary() if digest == glossary_digest(Glossary()) else None
+        for _, event in self.events():
+            if isinstance(event, GlossaryTaken) and event.digest == digest:
+                found = event.glossary
+        return found
 
     def dump(self) -> dict[str, Any]:
         """Return everything the journal holds, as plain values for JSON."""
@@ -80,22 +86,35 @@ def open_journal(job: Path) -> Iterator[JournalReader]:
         JournalError: it is damaged or of another version.
     """
     database = job / "job.db"
-    if not database.is_file():
+    try:
+        check_journal_files(job)
+        there = stat.S_ISREG(database.stat().st_mode)
+    except (OSError, ValueError):  # a name that the system can't even look for is not there
+        there = False
+    if not there:
         raise JobError(
             f"There is no job in {job}.", "Expected a folder <stem>.longscribe that holds job.db."
         )
     try:
-        db = connect(database, read_only=True)
-        check(db, database)
-        yield JournalReader(_db=db)
-        db.close()
+        with open_to_read(database) as db:
+            check(db, database)
+            yield JournalReader(_db=db)
     except sqlite3.Error as error:
         raise translate(error, database) from error
+    except UnreadableRecordError as error:
+        raise unreadable(error, database) from error
 
 
-def body_of(event: JobEvent) -> str:
-    """Return what an event says beside its type, as JSON."""
-    return EVENT.dump_json(event, exclude={"type"}).decode()
+def body_of(event: JobEvent | UnknownEvent) -> str:
+    """Return what an event says beside its type, as JSON.
+
+    What is no Unicode, as in names of files on Linux, is escaped.
+    """
+    if isinstance(event, UnknownEvent):
+        return event.body
+    said = EVENT.dump_python(event, mode="json", exclude={"type"})
+    text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    return text.encode(errors="backslashreplace").decode()
 
 
 def latest_run(job: Path) -> tuple[RunStarted, Options]:
@@ -144,6 +163,8 @@ class LatestResults:
     """As asked for, or as last detected."""
     complete: bool
     """The run went through; it may have gaps."""
+    glossary: Glossary | None
+    """The job's own copy of the terms of the run; None in journals that hold none."""
     keys: tuple[str, ...]
     """Of the chunks that are done, in order of time."""
     _journal: JournalReader
@@ -184,6 +205,7 @@ def latest_results(journal: JournalReader, job: Path) -> LatestResults:
         options=options,
         language=options.language or language,
         complete=complete,
+        glossary=journal.glossary(start.glossary),
         keys=tuple(key for _, key in sorted(done.items())),
         _journal=journal,
     )
@@ -226,6 +248,8 @@ class JobSummary:
     """What was done about memory in the latest run."""
     failures: list[AttemptFailed] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    """Audio that the media should hold and does not."""
     wordless: tuple[Span, ...] = ()
     """Speech without words, of a run that went through."""
     problems: list[tuple[int, str]] = field(default_factory=list)
@@ -243,13 +267,14 @@ class JobSummary:
         """Chunks that are done as a whole."""
         return sum(self.covered.get(chunk) == span.length for chunk, span in self.spans.items())
 
-    def add(self, event: JobEvent) -> None:
+    def add(self, event: JobEvent | UnknownEvent) -> None:
         """Take the next event. A new run begins its own count of chunks, gaps and problems."""
         match event:
             case RunStarted():
                 self.media, self.model = event.media, event.model
                 self.recognizer, self.state = event.recognizer, CUT_SHORT
                 self.spans, self.covered, self.gaps, self.problems = {}, {}, [], []
+                self.losses = []
                 self.holdings, self.reliefs, self._worker_of = {}, [], {}
                 self.wordless = ()
             case RunFinished():
@@ -268,10 +293,13 @@ class JobSummary:
                 self._add_memory(event)
                 self._add_chunk(event)
 
-    def _add_media(self, event: JobEvent) -> None:
+    def _add_media(self, event: JobEvent | UnknownEvent) -> None:
         match event:
             case MediaOpened():
                 self.duration, self.read_to_end = event.info.duration, False
+                self.losses = []
+            case AudioMissing():
+                self.losses.append(event.loss)
             case MediaEnded():
                 self.duration, self.read_to_end = event.duration, True
             case MediaProblem():
@@ -279,7 +307,7 @@ class JobSummary:
             case _:
                 pass
 
-    def _add_memory(self, event: JobEvent) -> None:
+    def _add_memory(self, event: JobEvent | UnknownEvent) -> None:
         match event:
             case WorkerReady(memory=reading) if reading is not None:
                 most = self.holdings[event.worker].most if event.worker in self.holdings else 0
@@ -296,7 +324,7 @@ class JobSummary:
             case _:
                 pass
 
-    def _add_chunk(self, event: JobEvent) -> None:
+    def _add_chunk(self, event: JobEvent | UnknownEvent) -> None:
         match event:
             case ChunkPlanned(chunk=chunk):
                 self.spans[chunk.chunk_id] = chunk.span

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from longscribe import wiring
@@ -16,10 +16,12 @@ from longscribe.adapters.journal.folder import JobFolder
 from longscribe.config import Options
 from longscribe.core.bias.learning import extended
 from longscribe.core.keys import glossary_digest
-from longscribe.errors import JobError, UsageError
+from longscribe.errors import JobError, SpoolError, UsageError
 from longscribe.job_events import MediaEnded
+from longscribe.job_files import check_samples, open_samples
 from longscribe.ports import ChunkDone, ChunkFailed, DecodeTask, ReaderDied, ReadTask
-from longscribe.reading import latest_run, open_journal
+from longscribe.reading import open_journal
+from longscribe.trust import Named, named_glossary, named_media, named_run
 from longscribe.types import ChunkFailure, ChunkResult, Glossary, Term
 
 
@@ -31,48 +33,79 @@ class Replay:
     outcome: ChunkResult | ChunkFailure
 
 
-def replay(job: Path, label: str) -> Replay:
+def replay(job: Path, label: str, named: Named) -> Replay:
     """Decode the chunk `label` again as at its latest attempt, in this very process.
 
     A crash is a crash of this process, and a debugger sees everything; but a recognizer
     with a Python of its own runs in a child, as in the job. Nothing is written to the job.
-    If its audio is no longer there, the media is read again.
+    If its audio is no longer there, or is not what was planned, the media is read again.
+
+    Args:
+        job: the job's folder.
+        label: of the chunk.
+        named: what to use in the place of what the journal names.
 
     Raises:
-        JobError: there is no such job, or the media has gone.
-        UsageError: no attempt at such a chunk was ever made.
+        JobError: there is no such job, or the media has gone or is other media now.
+        UsageError: no attempt at such a chunk was ever made; or somebody else began the job,
+            and what it would have us import or read is not all named.
     """
-    start, options = latest_run(job)
+    start, options = named_run(job, named)
     with open_journal(job) as journal:
         task = journal.task(label)
+        copy = None
+        if task is not None and named.glossary is None:
+            copy = journal.glossary(task.glossary)
     if task is None:
         raise UsageError(
             f"No attempt at a chunk {label!r} is recorded in {job}.",
             f"'longscribe inspect {job}' lists them.",
         )
+    # But for the ladder's changes, the engine is as the options have it.
+    settings = replace(
+        options.recognizer_settings,
+        device=task.recognizer.device,
+        compute_type=task.recognizer.compute_type,
+        cpu_threads=task.recognizer.cpu_threads,
+    )
+    task = replace(task, recognizer=settings)
     engine = wiring.Engine(
-        settings=task.recognizer,
+        settings=settings,
         model=wiring.recognizer(options.recognizer).find_model(options.model).path,
-        glossary=_glossary(task, options, start.extra_terms),
+        glossary=copy or _glossary(task, named_glossary(start, options, named), start.extra_terms),
     )
     with tempfile.TemporaryDirectory(prefix="longscribe-replay-") as scratch:
         spool = JobFolder(path=job).spool.path
-        if not spool.is_file():
+        if not _holds(spool, task):
             spool = Path(scratch) / spool.name
-            _read(Path(start.media), options, engine, spool, Path(scratch))
+            _read(named_media(start, named), options, engine, spool, Path(scratch))
         return Replay(task=task, outcome=_decode(task, options, engine, spool, Path(scratch)))
 
 
-def _glossary(task: DecodeTask, options: Options, extra: Sequence[Term]) -> Glossary:
-    """Return the glossary of the attempt, which but for extra terms is in the user's file alone.
+def _holds(spool: Path, task: DecodeTask) -> bool:
+    """Tell whether a spool holds the audio of a task; of those of older journals nobody knows.
+
+    Raises:
+        JobError: it is a symbolic link.
+    """
+    try:
+        with open_samples(spool) as file:
+            check_samples(file, task.audio)
+    except (OSError, SpoolError):
+        return False
+    return bool(task.audio)
+
+
+def _glossary(task: DecodeTask, path: Path | None, extra: Sequence[Term]) -> Glossary:
+    """Return the glossary of the attempt, of which older journals have no copy.
 
     Raises:
         GlossaryError: it can't be read.
         JobError: it has changed since.
     """
-    glossary = extended(load_glossary(options.glossary), extra)
+    glossary = extended(load_glossary(path), extra)
     if glossary_digest(glossary) != task.glossary:
-        which = f"glossary {options.glossary}" if options.glossary else "list of learnt terms"
+        which = f"glossary {path}" if path else "list of learnt terms"
         raise JobError(
             f"The {which} has changed since chunk {task.attempt.label} was decoded.",
             "Put the earlier one back to replay it.",
@@ -113,7 +146,7 @@ def _decode(
 ) -> ChunkResult | ChunkFailure:
     executor = wiring.supervisor(options, engine, ChildThread, spool, scratch)
     try:
-        executor.start_workers()
+        executor.start_workers(1)
         while True:
             if executor.idle:
                 executor.submit(task)

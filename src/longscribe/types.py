@@ -57,6 +57,32 @@ class Span:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AudioTrack:
+    """One audio track as its container describes it."""
+
+    number: int
+    """Counted from 0 among the audio tracks."""
+    codec: str
+    channels: int
+    language: str = ""
+    """As the container spells it; empty if it says nothing."""
+    title: str = ""
+    default: bool = False
+    """A player takes it unless told otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """Audio that the media should hold at a place, and does not."""
+
+    span: Span
+    """Silence stands there in the recording."""
+    reason: str
+    left_out: int = 0
+    """Samples of the media's own time that the span is short of."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MediaInfo:
     """What a media file says about itself before it is decoded."""
 
@@ -71,6 +97,8 @@ class MediaInfo:
     """Length by the header, in samples at 16 kHz; None when the header is silent."""
     duration_is_exact: bool
     """False when the container only estimates its length (raw MP3, ADTS)."""
+    audio_tracks: tuple[AudioTrack, ...] = ()
+    """All audio tracks, the one that is read among them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +109,18 @@ class Recording:
     """Digest of the media file's content."""
     duration: int
     media: MediaInfo
+    peak: float | None = None
+    """Largest sample as it was recorded, full scale 1; None where nobody measured it."""
+    losses: tuple[Loss, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioSeal:
+    """What a stretch of the recording must be for what was planned on it."""
+
+    span: Span
+    digest: str
+    """Of its samples."""
 
 
 # --- plan ------------------------------------------------------------------

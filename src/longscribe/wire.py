@@ -14,6 +14,10 @@ from pydantic import TypeAdapter
 Record = TypeVar("Record")
 
 
+class UnreadableRecordError(ValueError):
+    """A text is no record of the kind that was expected."""
+
+
 def to_json(kind: TypeAdapter[Record], record: Record) -> str:
     """Return `record` as JSON, in ASCII."""
     return json.dumps(kind.dump_python(record, mode="json"), separators=(",", ":"))
@@ -23,9 +27,11 @@ def from_json(kind: TypeAdapter[Record], text: str | bytes) -> Record:
     """Return the record written in `text`.
 
     Raises:
-        ValueError: it is none of that kind.
+        UnreadableRecordError: it is none of that kind.
     """
     try:
         return kind.validate_python(json.loads(text))
     except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+        raise UnreadableRecordError("nested too deeply") from error
+    except ValueError as error:  # pydantic's own too
+        raise UnreadableRecordError(str(error)) from error

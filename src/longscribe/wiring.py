@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import psutil
 
 from longscribe.adapters.devices.detection import devices
 from longscribe.adapters.devices.environment import worker_environment
+from longscribe.adapters.devices.system_memory import system_memory
 from longscribe.adapters.environments.registry import WorkerPython, python_for
 from longscribe.adapters.executors.child import Child, ChildProcess, Inbox
 from longscribe.adapters.executors.supervisor import (
@@ -25,6 +27,8 @@ from longscribe.adapters.journal.folder import JobFolder
 from longscribe.adapters.journal.sqlite import SqliteJournal
 from longscribe.adapters.language.tools import pronouncer_here
 from longscribe.adapters.learnt_file import LearntFile
+from longscribe.adapters.marks import marked
+from longscribe.adapters.own_files import files_of, named, pieces_of, place
 from longscribe.adapters.recognizers.catalog import CATALOG
 from longscribe.adapters.recognizers.ct2_models import find_ct2_model
 from longscribe.adapters.recognizers.ggml_models import find_ggml_model
@@ -44,6 +48,7 @@ from longscribe.adapters.writers.tsv import TsvWriter
 from longscribe.adapters.writers.txt import TxtWriter
 from longscribe.adapters.writers.vtt import VttWriter
 from longscribe.config import (
+    AUTO,
     BiasMode,
     Isolation,
     MemorySettings,
@@ -54,9 +59,12 @@ from longscribe.config import (
 )
 from longscribe.core.choosing import Asked, Choice, EngineState, choose_recognizer
 from longscribe.core.crew import default_workers, threads_each
+from longscribe.core.names import stem_of
+from longscribe.core.ownership import NamedFile, doubles, refuse_clashes
 from longscribe.core.refusals import demands
 from longscribe.errors import UsageError
 from longscribe.job import Job, Tools
+from longscribe.paths import absolute
 from longscribe.ports import TranscriptWriter
 from longscribe.types import Glossary
 
@@ -154,6 +162,11 @@ def chosen_recognizer(options: Options, begun_with: str | None) -> Choice:
     return choose_recognizer(asked, device_kinds(), engines, begun_with)
 
 
+def device_kind(device: str) -> str:
+    """Return what a device asked for is; for `auto` the best that is here."""
+    return device_kinds()[0] if device == AUTO else device.partition(":")[0]
+
+
 def device_kinds() -> tuple[str, ...]:
     """Return the kinds of the devices that are here, the best first."""
     return tuple(dict.fromkeys(device.kind for device in devices()))
@@ -200,13 +213,76 @@ def pronouncer(options: Options) -> str:
     return pronouncer_here(options.pronouncer)
 
 
-def outputs(media: Path, options: Options) -> OutputFiles:
-    """Return the output files of a job."""
+_LEARNT, _JOB_FILE = "the list of learnt terms", "a file of the job"
+
+
+def outputs(media: Path, options: Options, model: Path | None = None) -> OutputFiles:
+    """Return the output files of a job.
+
+    Args:
+        media: what is transcribed.
+        options: of the job.
+        model: where the model's files are, which an output must not replace.
+    """
     return OutputFiles(
         directory=output_dir(options),
-        stem=media.stem,
+        stem=stem_of(media.name),
         writers={name: WRITERS[name]() for name in options.output_format},
+        needed=lambda: needed([media], options, model),
+        job=job_folder(media, options).path,
+        overwrite=options.overwrite,
     )
+
+
+def needed(
+    media: Sequence[Path], options: Options, model: Path | None = None
+) -> tuple[NamedFile, ...]:
+    """Return the files that runs over `media` work with, as they are now."""
+    aligner_path = local_aligner(options.align_model)
+    return (
+        *(named("the media", path) for path in media),
+        *(piece for path in media for piece in pieces_of(path)),
+        *((named("the glossary", options.glossary),) if options.glossary else ()),
+        *(_learnt(options)),
+        *(files_of("a file of the model", model or local_path(options.model))),
+        *(files_of("a file of the alignment model", aligner_path) if aligner_path else ()),
+        *(own for path in media for own in _job_files(path, options)),
+    )
+
+
+def refuse_own_goals(media: Sequence[Path], options: Options, model: Path | None = None) -> None:
+    """Refuse a command that would write over what it works with, before anything is done.
+
+    Args:
+        media: all the files of the command.
+        options: of the command.
+        model: where the model's files are, if that is known yet.
+
+    Raises:
+        UsageError: names both files.
+    """
+    needs = needed(media, options, model)
+    for path in media:
+        refuse_clashes([named("an output", each) for each in outputs(path, options).paths], needs)
+        own = tuple(_job_files(path, options))
+        refuse_clashes(own, [file for file in needs if file.role != _JOB_FILE])
+    refuse_clashes(_learnt(options), [file for file in needs if file.role != _LEARNT])
+    names = [str(output) for path in media for output in outputs(path, options).paths]
+    if (pair := doubles(names, lambda name: place(Path(name)))) is not None:
+        raise UsageError(
+            f"The outputs {pair[0]} and {pair[1]} would be one file.",
+            "Transcribe one by one with different --output-dir; or, if one is a link, remove it.",
+        )
+
+
+def _learnt(options: Options) -> Iterator[NamedFile]:
+    if options.learn_glossary is not None:
+        yield named(_LEARNT, options.learn_glossary)
+
+
+def _job_files(media: Path, options: Options) -> Iterator[NamedFile]:
+    for path in job_folder(media, options).own_files:
+        yield named(_JOB_FILE, path)
 
 
 def output_dir(options: Options) -> Path:
@@ -220,35 +296,65 @@ def learnt_file(options: Options) -> LearntFile | None:
 
 def job_folder(media: Path, options: Options) -> JobFolder:
     """Return the folder of the job, which may not exist yet."""
-    path = options.job_dir or output_dir(options) / f"{media.stem}.longscribe"
-    return JobFolder(path=path)
+    return JobFolder(path=options.job_dir or default_job_path(media, output_dir(options)))
 
 
-def settled(options: Options) -> Options:
-    """Return options as the job runs with them: workers and threads filled in, paths absolute.
+def default_job_path(media: Path, directory: Path) -> Path:
+    """Return the job folder where none is named."""
+    return directory / f"{stem_of(media.name)}.longscribe"
 
-    So the journal holds what `resume` and `replay` need from any folder.
+
+def placed(options: Options) -> Options:
+    """Return options whose paths are absolute: they mean the same until the run has ended.
+
+    Raises:
+        UsageError: the current folder, which one of them starts from, is gone.
     """
-    cores = psutil.cpu_count(logical=False) or 1
-    workers = options.workers or default_workers(options.device, cores)
-    threads = threads_each(options.cpu_threads, workers, cores)
     paths = {
-        name: path.absolute()
-        for name in ("glossary", "learn_glossary", "output_dir", "job_dir")
+        name: absolute(path)
+        for name in ("glossary", "learn_glossary", "job_dir")
         if (path := getattr(options, name)) is not None
     }
     model = local_path(options.model)
-    aligner_path = local_aligner(options.align_model)
     return options.model_copy(
         update={
             **paths,
-            "output_dir": output_dir(options).absolute(),
-            "model": str(model.absolute()) if model.exists() else options.model,
-            "align_model": options.align_model if aligner_path is None else str(aligner_path),
-            "workers": workers,
-            "cpu_threads": threads,
+            "output_dir": absolute(output_dir(options)),
+            "model": str(absolute(model)) if model.exists() else options.model,
         }
     )
+
+
+def settled(options: Options) -> Options:
+    """Return options as the job runs with them: paths absolute.
+
+    So the journal holds what `resume` and `replay` need from any folder.
+    """
+    options = placed(options)
+    aligner_path = local_aligner(options.align_model)
+    return options.model_copy(
+        update={
+            "align_model": options.align_model if aligner_path is None else str(aligner_path),
+        }
+    )
+
+
+def staffed(options: Options, model: Path) -> Options:
+    """Return options with workers and threads filled in, for the model at this place."""
+    cores = psutil.cpu_count(logical=False) or 1
+    workers = options.workers or default_workers(
+        device_kind(options.device), cores, system_memory().free, _size(model)
+    )
+    threads = threads_each(options.cpu_threads, workers, cores)
+    return options.model_copy(update={"workers": workers, "cpu_threads": threads})
+
+
+def _size(model: Path) -> int:
+    """Return the bytes of a model's files; 0 where they can't be told."""
+    with contextlib.suppress(OSError):
+        files = [model] if model.is_file() else model.rglob("*")
+        return sum(file.stat().st_size for file in files if file.is_file())
+    return 0
 
 
 def notices(folder: JobFolder, options: Options, python: WorkerPython | None) -> tuple[str, ...]:
@@ -334,6 +440,7 @@ def _memory_settings(options: Options, start_child: StartChild) -> MemorySetting
 def tools(job: Job, folder: JobFolder, files: OutputFiles) -> Tools:
     """Open everything a run works with; the caller closes journal and executor."""
     isolated = job.options.isolation is Isolation.ON
+    journal = SqliteJournal(folder.database, on_network=folder.on_network is not None)
     return Tools(
         executor=supervisor(
             job.options,
@@ -347,7 +454,8 @@ def tools(job: Job, folder: JobFolder, files: OutputFiles) -> Tools:
             folder.dumps,
         ),
         spool=folder.spool,
-        outputs=files,
+        outputs=replace(files, record=journal),
         learnt=learnt_file(job.options),
-        journal=SqliteJournal(folder.database, on_network=folder.on_network is not None),
+        marked=marked,
+        journal=journal,
     )

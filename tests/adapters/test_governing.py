@@ -89,7 +89,7 @@ class Stage:
             dumps=tmp_path,
             deadlines=self.options.deadline_settings,
         )  # fmt: skip
-        self.supervisor.start_workers()
+        self.supervisor.start_workers(None)
 
     def _start(self, module: str, inbox: Inbox, log: Path) -> Child:
         self.children.append(Child(len(self.children) + 100, inbox, log))

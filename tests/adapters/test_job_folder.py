@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from longscribe.adapters.journal.folder import JobFolder
-from longscribe.errors import JobLockedError, OutputError
+from longscribe.errors import JobLockedError, OutputError, SpoolError
+from longscribe.job_files import check_samples, open_samples
+from longscribe.types import AudioSeal, Span
 
 HOLDER = """
 import sys
@@ -132,12 +134,57 @@ def test_a_digest_is_that_of_the_samples_alone(folder: JobFolder) -> None:
 
 
 def test_it_knows_whether_it_is_whole(folder: JobFolder) -> None:
-    assert not folder.spool.holds(10)
+    spool = folder.spool
+    assert not spool.holds("plan", 10)
+    folder.path.mkdir(parents=True)
+    spool.begin()
+    np.zeros(10, "<i2").tofile(spool.path)
+    assert not spool.holds("plan", 10)
+    spool.seal("plan")
+    assert spool.holds("plan", 10)
+    assert not spool.holds("plan", 11)
+    assert not spool.holds("plan", 9)
+    spool.remove()
+    spool.remove()
+    assert not spool.holds("plan", 10)
+
+
+def test_it_knows_whose_samples_it_holds(folder: JobFolder) -> None:
+    folder.path.mkdir(parents=True)
+    spool = folder.spool
+    np.zeros(10, "<i2").tofile(spool.path)
+    spool.seal("one plan")
+    spool.seal("other plan")
+    assert not spool.holds("one plan", 10)
+    assert spool.holds("other plan", 10)
+    spool.begin()
+    assert spool.path.exists()  # a worker may have mapped it
+    assert not spool.holds("other plan", 10)
+
+
+@pytest.mark.parametrize("label", [b"", b"pla", b"plan", b"plan\nplan\n", b"\xff"])
+def test_a_label_that_is_not_whole_is_none(label: bytes, folder: JobFolder) -> None:
     folder.path.mkdir(parents=True)
     np.zeros(10, "<i2").tofile(folder.spool.path)
-    assert folder.spool.holds(10)
-    assert not folder.spool.holds(11)
-    assert not folder.spool.holds(9)
-    folder.spool.remove()
-    folder.spool.remove()
-    assert not folder.spool.holds(10)
+    folder.spool.label.write_bytes(label)
+    assert not folder.spool.holds("plan", 10)
+
+
+def test_samples_are_compared_with_what_was_planned(folder: JobFolder) -> None:
+    folder.path.mkdir(parents=True)
+    np.arange(1000, dtype="<i2").tofile(folder.spool.path)
+    spans = [Span(start=0, end=600), Span(start=500, end=1000)]  # windows reach over the edge
+    seals = [AudioSeal(span=s, digest=folder.spool.digest(s.start, s.end)) for s in spans]
+    with open_samples(folder.spool.path) as file:
+        check_samples(file, seals)
+    for at, right in ((550, ()), (100, seals[1:]), (900, seals[:1])):
+        samples = np.arange(1000, dtype="<i2")
+        samples[at] += 1
+        samples.tofile(folder.spool.path)
+        with open_samples(folder.spool.path) as file:
+            check_samples(file, right)
+            with pytest.raises(SpoolError, match="not what the media gave"):
+                check_samples(file, seals)
+    np.arange(999, dtype="<i2").tofile(folder.spool.path)
+    with open_samples(folder.spool.path) as file, pytest.raises(SpoolError):
+        check_samples(file, seals)

@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from longscribe.adapters.journal.database import translate
 from longscribe.adapters.journal.schema import APPLICATION_ID, VERSION
-from longscribe.adapters.journal.sqlite import SqliteJournal, translate
+from longscribe.adapters.journal.sqlite import SqliteJournal
 from longscribe.errors import JournalError, StorageError
 from longscribe.job_events import (
     AttemptFailed,
@@ -29,11 +30,13 @@ from longscribe.job_events import (
     ChunkPlanned,
     GapDeclared,
     JobEvent,
+    MediaIdentified,
+    OutputsWritten,
     RunFinished,
     RunInterrupted,
     RunStarted,
 )
-from longscribe.ports import DecodeTask, PlannedChunk
+from longscribe.ports import DecodeTask, PlannedChunk, StoredPlan
 from longscribe.reading import JobSummary, open_journal
 from longscribe.types import (
     Attempt,
@@ -127,22 +130,41 @@ def test_text_that_is_not_unicode_is_kept(journal: SqliteJournal) -> None:
     assert [found for _, found in journal.events()] == [event]
 
 
+def plan_of(chunks: int) -> StoredPlan:
+    planned = (
+        PlannedChunk(chunk=dataclasses.replace(CHUNK, chunk_id=number), audio=f"digest{number}")
+        for number in range(chunks)
+    )
+    return StoredPlan(recording=RECORDING, chunks=tuple(planned))
+
+
 def test_a_plan_is_there_once_it_is_finished(journal: SqliteJournal) -> None:
-    chunks = [dataclasses.replace(CHUNK, chunk_id=number) for number in (0, 1, 2)]
-    for chunk in reversed(chunks):
-        journal.save_chunk("plan", PlannedChunk(chunk=chunk, audio=f"digest{chunk.chunk_id}"))
+    plan = plan_of(3)
     assert journal.stored_plan("plan") is None
-    journal.finish_plan("plan", RECORDING)
-    stored = reopened(journal).stored_plan("plan")
-    assert stored is not None
-    assert stored.recording == RECORDING
-    assert [planned.chunk for planned in stored.chunks] == chunks
-    assert [planned.audio for planned in stored.chunks] == ["digest0", "digest1", "digest2"]
-    assert journal._path.exists()
+    journal.save_plan("plan", plan)
+    assert reopened(journal).stored_plan("plan") == plan
+
+
+def test_a_later_reading_takes_the_place_of_an_earlier_one(journal: SqliteJournal) -> None:
+    """No chunk of the earlier one is left behind the later one's."""
+    journal.save_plan("plan", plan_of(3))
+    journal.save_plan("other", plan_of(4))
+    journal.save_plan("plan", plan_of(2))
+    assert journal.stored_plan("plan") == plan_of(2)
+    assert journal.stored_plan("other") == plan_of(4)
+
+
+def test_it_knows_which_media_were_read(journal: SqliteJournal) -> None:
+    assert journal.fingerprints() == frozenset()
+    assert not journal.knows_languages()
+    journal.save_plan("plan", plan_of(1))
+    assert journal.fingerprints() == {RECORDING.fingerprint}
+    journal.save_language("one", LanguageGuess(language="de", probability=0.75))
+    assert journal.knows_languages()
 
 
 def test_plans_and_languages_are_kept_apart_by_their_keys(journal: SqliteJournal) -> None:
-    journal.finish_plan("one", RECORDING)
+    journal.save_plan("one", plan_of(1))
     journal.save_language("one", LanguageGuess(language="de", probability=0.75))
     assert journal.stored_plan("two") is None
     assert journal.language("two") is None
@@ -263,8 +285,68 @@ def altered(database: Path, *statements: str) -> Path:
 
 @pytest.mark.parametrize("version", [VERSION + 1, 0])
 def test_another_version_is_refused(version: int, database: Path) -> None:
-    altered(fresh(database), f"UPDATE schema_ledger SET version = {version}")
+    added = f"INSERT INTO schema_ledger VALUES ({version}, '')"
+    altered(fresh(database), "DELETE FROM schema_ledger", added)
     assert_refused_and_untouched(database, f"version {version}", f"has {VERSION}")
+
+
+def of_version_1(database: Path) -> Path:
+    """Write a journal as the first version of the schema had it."""
+    left = ("DELETE FROM schema_ledger WHERE version > 1", "DROP TABLE written")
+    return altered(fresh(database), *left, "DROP TABLE delivered")
+
+
+def test_a_journal_of_the_first_version_goes_on(database: Path) -> None:
+    of_version_1(database)
+    journal = opened(database)
+    assert journal.result("key") == RESULT
+    assert not journal.wrote("a")
+    journal.will_write({"a"})
+    journal = reopened(journal)
+    assert journal.wrote("a")
+    journal.close()
+    db = sqlite3.connect(database)
+    assert [v for (v,) in db.execute("SELECT version FROM schema_ledger ORDER BY 1")] == [1, 2]
+    db.close()
+
+
+def test_a_journal_of_the_first_version_can_be_read_as_it_is(database: Path) -> None:
+    before = of_version_1(database).read_bytes()
+    with open_journal(database.parent) as reader:
+        assert reader.dump()["schema_version"] == 1
+        assert "written" not in reader.dump()
+    assert database.read_bytes() == before
+
+
+def test_a_damaged_journal_of_the_first_version_is_refused(database: Path) -> None:
+    altered(of_version_1(database), "DELETE FROM result")
+    assert_refused_and_untouched(database, "seals")
+
+
+def test_it_knows_what_was_written_and_where(journal: SqliteJournal) -> None:
+    journal.will_write({"a", "b"})
+    journal.will_write({"b", "c"})
+    event = OutputsWritten(files=("film.srt",), complete=False)
+    assert journal.save_outputs(event, {"./srt": "a", "./vtt": "b"}) == event
+    journal.save_outputs(event, {"./srt": "c"})
+    journal = reopened(journal)
+    assert [journal.wrote(digest) for digest in "abcd"] == [True, True, True, False]
+    assert journal.delivered("./srt") == "c"
+    assert journal.delivered("./vtt") == "b"
+    assert journal.delivered("../srt") is None
+    assert [found for _, found in journal.events()] == [event, event]
+
+
+def test_it_knows_its_films(journal: SqliteJournal) -> None:
+    assert journal.films() == (None, frozenset())
+    journal.record(sample(RunStarted, media="/a.mp4"))
+    journal.record(MediaIdentified(fingerprint="one"))
+    later = sample(RunStarted, media="/b.mp4")
+    journal.record(later)
+    journal.record(MediaIdentified(fingerprint="two"))
+    recording = sample(Recording, fingerprint="three")
+    journal.save_plan("plan", StoredPlan(recording=recording, chunks=()))
+    assert journal.films() == (later, frozenset({"one", "two", "three"}))
 
 
 def test_a_version_without_number_is_refused(database: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from longscribe.adapters.media.headers import lacks_moov, mp3_declares_length, wav_shortfall
+from longscribe.adapters.media.audio_chunks import audio_chunk
+from longscribe.adapters.media.headers import lacks_moov, mp3_declares_length
 from longscribe.adapters.media.problems import ProblemLog
 from longscribe.adapters.media.pyav import open_media
 from longscribe.errors import MediaError, UsageError
@@ -178,21 +179,21 @@ class TestHeaders:
         at = content.index(b"data") + 4
         content[at : at + 4] = b"\xff\xff\xff\xff"
         path.write_bytes(content)
-        assert wav_shortfall(path) == 1.0
+        assert audio_chunk(path).declared is None
         reader = open_media(path, None)
         assert sum(map(len, reader.blocks())) == 2 * RATE
         assert reader.problems() == []
 
-    def test_wav_shortfall(self, tmp_path):
+    def test_wav_that_lacks_a_part(self, tmp_path):
         path = write(tmp_path / "a.wav", WAV)
-        assert wav_shortfall(path) == 1.0
-        assert wav_shortfall(truncate(path, 0.5)) == pytest.approx(2.0, abs=0.01)
+        assert audio_chunk(path).lacking == 1.0
+        assert audio_chunk(truncate(path, 0.5)).lacking == pytest.approx(2.0, abs=0.01)
 
     def test_rf64(self, tmp_path):
         path = write(tmp_path / "a.wav", WAV, options={"rf64": "always"})
         assert path.read_bytes()[:4] == b"RF64"
-        assert wav_shortfall(path) == 1.0
-        assert wav_shortfall(truncate(path, 0.5)) == pytest.approx(2.0, abs=0.01)
+        assert open_media(path, None).info.duration == 2 * RATE
+        assert open_media(truncate(path, 0.5), None).info.duration == 2 * RATE
 
     def test_xing_behind_an_id3_tag(self, tmp_path):
         track = Track(sound=bursts(44_100, 2.0, [1.0]), rate=44_100, codec="libmp3lame")
@@ -208,7 +209,7 @@ class TestHeaders:
     def test_stumps(self, tmp_path, content):
         path = tmp_path / "stump"
         path.write_bytes(content)
-        assert wav_shortfall(path) == 1.0
+        assert audio_chunk(path) is None
         assert not mp3_declares_length(path)
         assert not lacks_moov(path) or content[4:] == b"ftyp"
 

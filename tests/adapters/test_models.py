@@ -232,3 +232,12 @@ def test_every_name_leads_to_a_repository() -> None:
 def test_other_engines_find_their_models_themselves(folder: Path) -> None:
     assert take_as_given("whatever").identity == "whatever"
     assert take_as_given(str(folder)).identity == find_ct2_model(str(folder)).identity
+
+
+@pytest.mark.parametrize("recognizer", sorted(CATALOG))
+@pytest.mark.parametrize("name", ["/nonexistent", "./nonexistent", "~/nonexistent/model"])
+def test_a_folder_that_is_not_there_is_called_so(recognizer: str, name: str) -> None:
+    """Not a model that lacks all its files."""
+    with pytest.raises(ModelError, match=f"There is no model (directory|file) {name}") as raised:
+        CATALOG[recognizer].shelf.look(name)
+    assert "lacks" not in str(raised.value)

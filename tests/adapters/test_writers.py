@@ -21,7 +21,7 @@ from longscribe.adapters.writers.timestamps import clock
 from longscribe.adapters.writers.tsv import TsvWriter
 from longscribe.adapters.writers.txt import TxtWriter
 from longscribe.adapters.writers.vtt import VttWriter
-from longscribe.core.cues import cues
+from longscribe.core.cues import cues_of
 from longscribe.ports import TranscriptWriter
 from longscribe.types import CoverageEntry, CoverageKind, Span, to_samples
 from tests.views import MemoryView, missing, proposed, said, spoken, view_of, with_proposals
@@ -90,7 +90,7 @@ def sample() -> MemoryView:
 
 
 def expected_cues(view: MemoryView) -> list[tuple[int, int, str]]:
-    found = cues(view.segments(), view.gaps(), view.language)
+    found = cues_of(view)
     return [(cue.start_ms, cue.end_ms, cue.text) for cue in found]
 
 
@@ -345,3 +345,23 @@ def test_json_names_the_media_whatever_its_name(name: str) -> None:
     view = MemoryView(media=name)
     text = written(JsonWriter(), view).encode("utf-8", "backslashreplace").decode()
     assert json.loads(text)["media"] == name
+
+
+# --- the language of the text ------------------------------------------------
+
+
+@pytest.mark.parametrize("spoken_language", ["ja", "zh", "ko", "th"])
+@pytest.mark.parametrize("writer", [SrtWriter, VttWriter])
+def test_a_translation_is_laid_out_as_english(writer, spoken_language: str) -> None:
+    segment = said(0, 6, " And so, my fellow Americans, ask not what your country can do for you.")
+    translated = replace(view_of(segment, language=spoken_language), spelt="en")
+    assert written(writer(), translated) == written(writer(), view_of(segment, language="en"))
+    assert written(writer(), view_of(segment, language=spoken_language)) != written(
+        writer(), translated
+    )
+
+
+@pytest.mark.parametrize("writer", [SrtWriter, VttWriter])
+def test_the_last_subtitle_ends_with_the_media(writer) -> None:
+    view = replace(view_of(said(9, 9.1, " No!")), duration=round(9.2 * 16_000))
+    assert "09.200" in written(writer(), view).replace(",", ".")

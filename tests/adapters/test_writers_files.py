@@ -16,7 +16,7 @@ from typing import TextIO
 
 import pytest
 
-from longscribe.adapters.writers.atomic import temporary_path, write_atomically
+from longscribe.adapters.writers.atomic import sweep, write_atomically
 from longscribe.adapters.writers.json_writer import JsonWriter
 from longscribe.adapters.writers.outputs import OutputFiles
 from longscribe.adapters.writers.srt import SrtWriter
@@ -70,30 +70,147 @@ def test_the_longest_name_a_folder_takes_can_be_written(tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8") == "x"
 
 
-def test_what_a_killed_run_left_is_reused(tmp_path: Path) -> None:
+KILLED_WHILE_WRITING = (
+    "import os, signal, sys\n"
+    "from pathlib import Path\n"
+    "from longscribe.adapters.writers.atomic import write_atomically\n"
+    "def render(out):\n"
+    "    out.write('half'); out.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
+    "write_atomically(Path(sys.argv[1]), render)\n"
+)
+
+
+def test_what_a_killed_run_left_is_swept_up(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    code = (
-        "import os, signal, sys\n"
-        "from pathlib import Path\n"
-        "from longscribe.adapters.writers.atomic import write_atomically\n"
-        "def render(out):\n"
-        "    out.write('half'); out.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
-        "write_atomically(Path(sys.argv[1]), render)\n"
-    )
     write_atomically(path, put("old"))
     for _ in range(2):
-        assert run_python(code, path).returncode == -signal.SIGKILL
-        assert everything_in(tmp_path) == {"a.txt": b"old", temporary_path(path).name: b"half"}
+        assert run_python(KILLED_WHILE_WRITING, path).returncode == -signal.SIGKILL
+        assert sorted(everything_in(tmp_path).values()) == [b"half", b"old"]
     write_atomically(path, put("new"))
     assert everything_in(tmp_path) == {"a.txt": b"new"}
 
 
-def test_a_link_in_place_of_the_temporary_file_is_not_followed(tmp_path: Path) -> None:
+def test_what_an_earlier_version_left_is_swept_up(tmp_path: Path) -> None:
+    """It had one name for each file, without the part that is each writer's own."""
+    from longscribe.adapters.locking import mark_of  # noqa: PLC0415
+
+    (tmp_path / f".longscribe-{mark_of(tmp_path / 'a.txt')}.part").write_text("half")
+    write_atomically(tmp_path / "a.txt", put("new"))
+    assert everything_in(tmp_path) == {"a.txt": b"new"}
+
+
+def test_what_is_still_being_written_is_not_swept_up(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+
+    def render(out: TextIO) -> None:
+        out.write("mine")
+        out.flush()
+        sweep(tmp_path, path)  # another run begins
+        write_atomically(path, put("theirs"))
+
+    write_atomically(path, render)
+    assert everything_in(tmp_path) == {"a.txt": b"mine"}
+
+
+def test_a_link_in_place_of_a_temporary_file_is_not_followed(tmp_path: Path, monkeypatch) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    temporary_path(tmp_path / "a.txt").symlink_to(victim)
+    tokens = iter(["taken", "free"])
+    monkeypatch.setattr("secrets.token_hex", lambda _: next(tokens))
+    from longscribe.adapters.locking import mark_of  # noqa: PLC0415
+
+    link = tmp_path / f".longscribe-{mark_of(tmp_path / 'a.txt')}-taken.part"
+    link.symlink_to(victim)
+    with pytest.raises(OutputError):
+        write_atomically(tmp_path / "a.txt", put("new"))
+    assert victim.read_text() == "precious"
+
+
+HAMMER = """
+import sys
+from pathlib import Path
+from longscribe.adapters.writers.atomic import write_atomically
+name, body = sys.argv[2], (f"{sys.argv[2]} " * 5 + "\\n") * 2000
+def render(out):
+    for at in range(0, len(body), 1000):
+        out.write(body[at : at + 1000])
+for _ in range(40):
+    write_atomically(Path(sys.argv[1]), render)
+"""
+
+
+def test_several_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "film.srt"
+    command = [sys.executable, "-c", HAMMER, str(path)]
+    writers = [subprocess.Popen([*command, n], stderr=subprocess.PIPE) for n in "abc"]
+    while any(writer.poll() is None for writer in writers):
+        if path.exists():
+            assert len(path.read_bytes()) == 22_000
+    assert [writer.communicate()[1] for writer in writers] == [b""] * 3
+    assert list(everything_in(tmp_path)) == ["film.srt"]
+
+
+# --- what stays of an earlier file -------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o755])
+def test_the_mode_of_an_earlier_file_stays(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    path.chmod(mode)
+    write_atomically(path, put("new"))
+    assert path.stat().st_mode & 0o7777 == mode
+    assert path.read_text() == "new"
+
+
+def test_a_new_file_has_the_mode_that_others_here_have(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("")
     write_atomically(tmp_path / "a.txt", put("new"))
-    assert everything_in(tmp_path) == {"a.txt": b"new", "victim": b"precious"}
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_content_can_be_read_by_nobody_else_before_it_has_its_mode(tmp_path: Path) -> None:
+    path, seen = tmp_path / "a.txt", []
+    path.write_text("old")
+    path.chmod(0o600)
+
+    def render(_out: TextIO) -> None:
+        seen.extend(part.stat().st_mode & 0o777 for part in tmp_path.glob(".longscribe-*.part"))
+
+    write_atomically(path, render)
+    assert seen == [0o600]
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    real, link = tmp_path / "elsewhere" / "real.txt", tmp_path / "a.txt"
+    real.write_text("old")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    write_atomically(link, put("new"))
+    assert link.readlink() == real
+    assert everything_in(tmp_path / "elsewhere") == {"real.txt": b"new"}
+    assert real.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_to_nothing_yet_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").symlink_to("b.txt")
+    write_atomically(tmp_path / "a.txt", put("new"))
+    assert (tmp_path / "a.txt").is_symlink()
+    assert (tmp_path / "b.txt").read_text() == "new"
+
+
+def test_a_link_to_itself_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").symlink_to("a.txt")
+    with pytest.raises(LongscribeError, match=r"a\.txt"):
+        write_atomically(tmp_path / "a.txt", put("new"))
+
+
+def test_another_name_of_the_same_file_keeps_the_old_content(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old")
+    (tmp_path / "copy.txt").hardlink_to(tmp_path / "a.txt")
+    write_atomically(tmp_path / "a.txt", put("new"))
+    assert everything_in(tmp_path) == {"a.txt": b"new", "copy.txt": b"old"}
 
 
 # --- when something fails ----------------------------------------------------
@@ -247,7 +364,7 @@ def unprivileged() -> Iterator[Path]:
 def test_all_formats_are_written_and_named(tmp_path: Path) -> None:
     files = outputs(tmp_path, "film.v2")
     files.check()
-    assert files.write(VIEW) == (tmp_path / "film.v2.srt", tmp_path / "film.v2.json")
+    assert files.write(VIEW).files == (tmp_path / "film.v2.srt", tmp_path / "film.v2.json")
     assert sorted(everything_in(tmp_path)) == ["film.v2.json", "film.v2.srt"]
     assert b"not transcribed" in (tmp_path / "film.v2.srt").read_bytes()
 
@@ -267,7 +384,9 @@ def test_check_makes_the_folder_and_leaves_it_empty(tmp_path: Path) -> None:
 
 def test_check_keeps_what_is_there_and_sweeps_what_a_killed_run_left(tmp_path: Path) -> None:
     (tmp_path / "film.srt").write_text("old")
-    temporary_path(tmp_path / "film.txt").write_text("half")  # a format no longer asked for
+    # All outputs of a stem have one mark, also those of formats no longer asked for.
+    run_python(KILLED_WHILE_WRITING, tmp_path / "film")
+    assert len(everything_in(tmp_path)) == 2
     outputs(tmp_path).check()
     assert everything_in(tmp_path) == {"film.srt": b"old"}
 
@@ -291,6 +410,14 @@ def test_check_refuses_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
     assert str(tmp_path / "film.json") in refusal(outputs(tmp_path))
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: Path(path).symlink_to("/dev/null")])
+def test_check_refuses_what_is_no_plain_file(tmp_path: Path, make) -> None:
+    make(tmp_path / "film.json")
+    assert "no plain file" in refusal(outputs(tmp_path))
+    assert outputs(tmp_path).write(VIEW).files[1] == tmp_path / "film.new.json"
+    assert not Path("/dev/null").is_file()
+
+
 def test_check_refuses_a_folder_that_may_not_be_written(unprivileged: Path) -> None:
     assert "permission denied" in refusal(outputs(unprivileged))
     assert "permission denied" in refusal(outputs(unprivileged / "new"))
@@ -300,7 +427,7 @@ def test_check_refuses_a_read_only_file_system(tmp_path: Path, monkeypatch) -> N
     def fail(*_args, **_options):
         raise OSError(errno.EROFS, "read-only")
 
-    monkeypatch.setattr(Path, "touch", fail)
+    monkeypatch.setattr(os, "open", fail)
     assert "read-only" in refusal(outputs(tmp_path))
 
 
@@ -308,7 +435,7 @@ def test_check_tells_a_full_disk_from_a_bad_choice(tmp_path: Path, monkeypatch) 
     def fail(*_args, **_options):
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(Path, "touch", fail)
+    monkeypatch.setattr(os, "open", fail)
     with pytest.raises(StorageError, match="full"):
         outputs(tmp_path).check()
 

@@ -369,3 +369,31 @@ def test_a_gap_inside_a_segment_stands_between_its_words() -> None:
 def test_gaps_of_no_time_at_all_still_follow_each_other() -> None:
     first, second = shown(*[Gap(span=Span(start=0, end=1), reason="lost")] * 2)
     assert first.start_ms < first.end_ms <= second.start_ms < second.end_ms
+
+
+# --- the end of the media ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("segment", "seconds"),
+    [
+        (said(9, 9.1, " No!"), 9.2),  # would linger to be read
+        (said(8, 11, " It ends behind the media."), 10),
+        (said(9.95, 9.96, " At the very end"), 9.9501),
+    ],
+)
+def test_the_last_cue_ends_with_the_media(segment: Segment, seconds: float) -> None:
+    (cue,) = cues([segment], [], "en", round(seconds * 16_000))
+    assert cue.start_ms < cue.end_ms <= max(int(seconds * 1000), cue.start_ms + 1)
+
+
+def test_a_gap_at_the_end_of_the_media_ends_with_it() -> None:
+    *_, last = cues([spoken(0, "Before it.")], [missing(9.9, 10)], "en", 160_000)
+    assert last.end_ms == 10_000
+
+
+@given(transcripts(), GAPS, st.integers(1, 3_000_000))
+@settings(max_examples=100, deadline=None)
+def test_no_cue_outlasts_the_media(segments, gaps, duration) -> None:
+    for cue in cues(segments, gaps, "en", duration):
+        assert cue.end_ms <= max(duration * 1000 // 16_000, cue.start_ms + 1)

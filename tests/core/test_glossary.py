@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from longscribe.core.bias import glossary
 from longscribe.core.bias.glossary import COLUMNS, FOREVER, LONGEST_TERM, parse_glossary
+from longscribe.core.composed import composed
 from longscribe.errors import GlossaryError
 from longscribe.types import Glossary, Span, Term, to_samples
 
@@ -357,7 +358,7 @@ def test_capitals_make_no_other_term_and_the_first_spelling_stands():
 
 
 def test_what_differs_in_more_than_capitals_is_not_joined():
-    apart = ["C#", "C++", "C", "Maße", "Masse", "Rene\u0301", "Ren\u00e9", "O'Brien", "O’Brien"]
+    apart = ["C#", "C++", "C", "Maße", "Masse", "Rene", "Ren\u00e9", "O'Brien", "O’Brien"]
     assert [term.text for term in lines("\n".join(apart))] == apart
 
 
@@ -566,7 +567,7 @@ def test_any_bytes_are_a_glossary_or_a_clear_error(data, name):
     parsed(data, name)
 
 
-WORDS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8)
+WORDS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8).map(composed)
 TERMS = st.builds(
     Term,
     text=WORDS,

@@ -69,7 +69,9 @@ def view(ledger: Ledger, *, expected: int = 0, silent: frozenset[str] = frozense
         ]
         return decoded(item.chunk, *texts)
 
-    return LedgerView(media="m", language="en", ledger=ledger, load=load, expected=expected)
+    return LedgerView(
+        media="m", language="en", text_language="en", ledger=ledger, load=load, expected=expected
+    )
 
 
 def picture(seen: LedgerView) -> list[tuple[int, int, CoverageKind]]:

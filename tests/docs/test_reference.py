@@ -11,11 +11,11 @@ import pytest
 import typer.main
 
 from longscribe import errors, job_events
-from longscribe.adapters.journal.schema import TABLES, VERSION
+from longscribe.adapters.journal.schema import VERSION, tables
 from longscribe.adapters.language.commonness import LISTED
 from longscribe.adapters.recognizers.inventory import ModelEntry
 from longscribe.adapters.recognizers.models import ModelState
-from longscribe.cli import batch, bias_reporting, doctoring
+from longscribe.cli import batch, bias_reporting, doctoring, ending
 from longscribe.cli.main import app
 from longscribe.config import BiasMode, Options, OutputFormat
 from longscribe.core.bias.glossary import COLUMNS, LONGEST_TERM
@@ -121,10 +121,16 @@ def test_every_error_is_documented_with_its_place_in_the_tree_and_its_status() -
 
 
 def test_every_exit_status_is_documented() -> None:
-    statuses = {getattr(batch, name) for name in vars(batch) if name.startswith("EXIT_")}
+    statuses = {
+        getattr(module, name)
+        for module in (batch, ending)
+        for name in vars(module)
+        if name.startswith("EXIT_")
+    }
     statuses |= {kind.exit_status for kind in errors.BY_SLUG.values()}
     table = {int(row[0]) for row in rows(read("docs/reference/exit-status.md")) if row[0].isdigit()}
     assert table == statuses
+    statuses -= {ending.EXIT_READER_LEFT}  # of the commands that print
     line = next(line for line in read("README.md").splitlines() if line.startswith("0 complete"))
     assert {int(number) for number in re.findall(r"(?:^|· )(\d+) ", line)} == statuses
 
@@ -155,7 +161,7 @@ def test_every_event_is_documented_with_its_fields() -> None:
 def test_every_table_of_the_journal_is_documented() -> None:
     section = read("docs/reference/events-and-journal.md").partition("## Tables")[2]
     found = {codes(row[0])[0] for row in rows(section) if codes(row[0])}
-    made = {name for sql in TABLES for name in re.findall(r"CREATE TABLE (\w+)", sql)}
+    made = {name for sql in tables(VERSION) for name in re.findall(r"CREATE TABLE (\w+)", sql)}
     assert found == made
     assert f"Version {VERSION} of the schema" in section
 

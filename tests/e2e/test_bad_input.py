@@ -395,9 +395,30 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(where)], check=True)
 
 
-def test_a_disk_that_fills_while_the_media_is_read(media: Path, small_disk: Path) -> None:
+def of_unknown_length(source: Path, path: Path) -> Path:
+    """Copy a FLAC file, with the length in its header left open."""
+    content = bytearray(source.read_bytes())
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    return path
+
+
+def test_a_disk_without_room_for_the_recording(media: Path, small_disk: Path) -> None:
+    """Where the header says how long it is, nothing is begun that can't be finished."""
+    outcome = transcribe(media / "long.flac", small_disk)
+    assert_refused(outcome, 1, "its audio takes 5 MB")
+    assert not (small_disk / "long.longscribe" / "audio.s16").exists()
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    assert transcribe(media / "long.flac", small_disk).status == 0
+
+
+def test_a_disk_that_fills_while_the_media_is_read(
+    media: Path, small_disk: Path, tmp_path: Path
+) -> None:
     """The long excerpt needs 5.3 MB of spool: two chunks of three fit."""
-    outcome = transcribe(media / "long.flac", small_disk, "--glossary", GLOSSARY)
+    long = of_unknown_length(media / "long.flac", tmp_path / "long.flac")
+    outcome = transcribe(long, small_disk, "--glossary", GLOSSARY)
     assert outcome.status == 1, outcome.err
     assert "Traceback" not in outcome.err
     [line] = [line for line in outcome.err.splitlines() if line.startswith("error:")]
@@ -409,14 +430,14 @@ def test_a_disk_that_fills_while_the_media_is_read(media: Path, small_disk: Path
     assert b"Annabell" in outputs(small_disk, "long")["txt"]
 
     # Still no room: the same line again, nothing lost.
-    again = transcribe(media / "long.flac", small_disk, "--glossary", GLOSSARY)
+    again = transcribe(long, small_disk, "--glossary", GLOSSARY)
     assert again.status == 1
     assert "Traceback" not in again.err, again.err
     assert b"Annabell" in outputs(small_disk, "long")["txt"]
 
     # Room is made: it goes on.
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
-    final = transcribe(media / "long.flac", small_disk, "--glossary", GLOSSARY)
+    final = transcribe(long, small_disk, "--glossary", GLOSSARY)
     assert final.status == 0, final.err
     assert finished_chunks(journal(small_disk / "long.longscribe")).count(0) == 1
 

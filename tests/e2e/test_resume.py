@@ -143,6 +143,7 @@ def test_killed_in_the_middle_of_a_chunk_only_that_chunk_is_decoded_again(
         running.wait_for((tmp_path / "waiting-1").exists)
         # The outputs hold the first chunk and say that more is to come.
         running.wait_for(lambda: b"Annabell" in outputs(tmp_path / "out", STEM).get("srt", b""))
+        running.wait_for((tmp_path / "out" / f"{STEM}.json").exists)
         assert document(tmp_path / "out", STEM)["complete"] is False
         status = longscribe("status", job_of(tmp_path / "out"))
         assert status.status == 0
@@ -214,7 +215,7 @@ def test_a_complete_job_is_not_done_again(media: Path, done: Path, unbroken: Fin
 
 def test_outputs_that_were_deleted_come_back(media: Path, done: Path, unbroken: Finished) -> None:
     (done / f"{STEM}.srt").unlink()
-    (done / f"{STEM}.json").write_text("edited")
+    (done / f"{STEM}.json").unlink()
     outcome, told = rerun(media, done)
     assert outcome.status == 0
     assert attempted_chunks(told) == []
@@ -257,14 +258,19 @@ def test_a_changed_glossary_redoes_only_the_chunks_it_touches(media: Path, tmp_p
     assert "Brannock" in after["windows"][0]["prompt"]["terms"]
 
 
-def test_other_media_under_the_same_name_is_another_job(
-    media: Path, done: Path, tmp_path: Path
+def test_other_media_of_the_same_name_do_not_take_over_the_job(
+    media: Path, done: Path, tmp_path: Path, unbroken: Finished
 ) -> None:
-    replaced = tmp_path / f"{STEM}.flac"
-    shutil.copy(media / "tiny.flac", replaced)
-    outcome = longscribe("transcribe", replaced, *options(done, *NAMES))
-    assert outcome.status == 0
-    assert document(done, STEM)["duration"] == pytest.approx(18.2, abs=0.01)
+    other = tmp_path / f"{STEM}.flac"
+    shutil.copy(media / "tiny.flac", other)
+    outcome = longscribe("transcribe", other, *options(done, *NAMES))
+    assert outcome.status == 2
+    assert str(other) in outcome.error_line()
+    assert_as_unbroken(done, unbroken)
+    # A copy of the same film is no other one.
+    shutil.copy(media / f"{STEM}.flac", other)
+    assert longscribe("transcribe", other, *options(done, *NAMES)).status == 0
+    assert_as_unbroken(done, unbroken)
 
 
 # --- a worker dies -----------------------------------------------------------

@@ -109,12 +109,15 @@ def _table(tally: Tally) -> Table:
     table.add_row("jobs finished", f"{tally.finished} of {tally.jobs}")
     table.add_row("chunks lost", str(tally.lost_chunks))
     table.add_row("seconds lost outside declared gaps", f"{tally.lost_seconds:.1f}")
+    table.add_row("words of other audio", str(tally.other_words))
     table.add_row("finished chunks decoded twice", str(tally.decoded_twice))
     table.add_row(
         f"latest notice of a hang, by the expected time of its batch ({tally.hangs} hangs)",
         f"{tally.worst_hang:.2f}",
     )
     table.add_row("orphans", str(tally.orphans))
+    table.add_row("files of others among the outputs, each time looked at", str(tally.foreign))
+    table.add_row("foreign files changed", str(tally.foreign_changed))
     table.add_row("promises broken", str(len(tally.broken)))
     return table
 

@@ -98,6 +98,7 @@ class Running:
                 MARK: self.mark,
                 "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT))),
                 "HF_HUB_OFFLINE": "1",
+                "LONGSCRIBE_HOME": str(job.folder / "home"),
                 "COLUMNS": "200",
             },
             stdin=subprocess.DEVNULL,
@@ -406,6 +407,19 @@ def lost_seconds(report: Report, calm: Report) -> float:
     )
 
 
+def words_of_other_audio(report: Report, calm: Report) -> int:
+    """Return how many words stand where the calm run has others, or none."""
+
+    def words(one: Report) -> Counter[tuple[float, str]]:
+        return Counter(
+            (segment["start"], word)
+            for segment in one.document["segments"]
+            for word in segment["text"].split()
+        )
+
+    return (words(report) - words(calm)).total()
+
+
 def unexpected_failures(report: Report) -> list[str]:
     """Return faults that the journal took for another kind, as sentences."""
     expected = Counter(
@@ -447,8 +461,12 @@ class Tally:
     jobs: int = 0
     lost_chunks: int = 0
     lost_seconds: float = 0.0
+    other_words: int = 0
+    """That were written and not said in the media."""
     decoded_twice: int = 0
     orphans: int = 0
+    foreign: int = 0
+    foreign_changed: int = 0
     worst_hang: float = 0.0
     hangs: int = 0
     broken: list[str] = field(default_factory=list)
@@ -466,6 +484,10 @@ class Tally:
             self.finished += 1
             self.lost_seconds += lost_seconds(report, calm)
             self.lost_chunks += _lost_chunks(report, calm)
+            other = words_of_other_audio(report, calm)
+            self.other_words += other
+            if other:
+                broken.append(f"{other} words of other audio")
         self.broken += [f"{name}: {sentence}" for sentence in broken]
 
 

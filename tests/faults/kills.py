@@ -10,7 +10,7 @@ from tests.faults.stage import PLAIN, Calm, Scenario, Stage
 
 SMALL = Calm(seconds=100, options=(*PLAIN, "-f", "srt", "-f", "json"))
 """Two chunks and two formats: every kind of write, none more often than needed."""
-KILLS = {"supervisor": 77, "reader": 12}
+KILLS = {"supervisor": 89, "reader": 12}
 """Writes of such a job that are killed at; the scenario checks that there are no more."""
 SHORT_STEP = 19
 """The short form takes every so-manieth."""

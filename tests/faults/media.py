@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from longscribe.types import SAMPLE_RATE, MediaInfo
+from longscribe.types import SAMPLE_RATE, Loss, MediaInfo
 from tests.faults.recognizers import strike
 from tests.faults.writes import note_count, reach
 
@@ -28,8 +28,21 @@ LOUD = 300.0
 """Level over which the detector takes a frame for speech."""
 
 
-def make_speech(path: Path, seconds: float, seed: int = 1) -> Path:
-    """Write noise that sounds like speech to `WaveDetector`: bursts with pauses, each of its own."""
+def make_speech(path: Path, seconds: float, seed: int = 1, channels: int = 1) -> Path:
+    """Write noise that sounds like speech to `WaveDetector`: bursts with pauses, each of its own.
+
+    Each channel is a track to `WaveReader`.
+    """
+    tracks = [_speech(seconds, seed + number) for number in range(channels)]
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(np.stack(tracks, axis=1).tobytes())
+    return path
+
+
+def _speech(seconds: float, seed: int) -> Pcm:
     dice, noise = random.Random(seed), np.random.default_rng(seed)
     parts, left = [], round(seconds * SAMPLE_RATE)
     while left > 0:
@@ -37,12 +50,7 @@ def make_speech(path: Path, seconds: float, seed: int = 1) -> Path:
         pause = min(left - burst, round(dice.uniform(0.6, 2.5) * SAMPLE_RATE))
         parts += [noise.integers(-4000, 4000, burst), np.zeros(pause)]
         left -= burst + pause
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        file.writeframes(np.concatenate(parts).astype("<i2").tobytes())
-    return path
+    return np.concatenate(parts).astype("<i2")
 
 
 def cut_sample(path: Path, seconds: float) -> None:
@@ -68,13 +76,14 @@ def cut_sample(path: Path, seconds: float) -> None:
 
 def open_media(path: Path, audio_track: int | None) -> WaveReader:
     """Fulfils `MediaReaderFactory`."""
-    return WaveReader(path)
+    return WaveReader(path, audio_track or 0)
 
 
 class WaveReader:
-    """Fulfils `MediaReader` for 16 kHz mono WAV."""
+    """Fulfils `MediaReader` for 16 kHz WAV, of which each channel is a track."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, track: int) -> None:
+        self._track = track
         self._file = wave.open(str(path), "rb")  # noqa: SIM115 - closed in `close`
         self._sync = os.fsync
         os.fsync = self._reached_sync  # type: ignore[assignment]
@@ -84,8 +93,8 @@ class WaveReader:
         return MediaInfo(
             container="wav",
             codec="pcm_s16le",
-            track=0,
-            tracks=1,
+            track=self._track,
+            tracks=self._file.getnchannels(),
             sample_rate=SAMPLE_RATE,
             channels=1,
             duration=self._file.getnframes(),
@@ -97,11 +106,19 @@ class WaveReader:
         while data := self._file.readframes(BLOCK):
             strike("read", number)
             reach("spool: block")
-            yield np.frombuffer(data, dtype="<i2")
+            frames = np.frombuffer(data, dtype="<i2").reshape(-1, self._file.getnchannels())
+            yield np.ascontiguousarray(frames[:, self._track])
             number += 1
 
     def problems(self) -> list[tuple[int, str]]:
         return []
+
+    def losses(self) -> list[Loss]:
+        return []
+
+    @property
+    def peak(self) -> float:
+        return 1.0
 
     def close(self) -> None:
         self._file.close()

@@ -11,7 +11,7 @@ import json
 import random
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +31,8 @@ FLIPS = 1500
 RESUMED = 24
 """States after a power cut from which the job is run to its end."""
 FLIPPED_RUNS = 24
+UNKNOWN = ("torn outputs", "old outputs", "empty database")
+"""Damages after which the job can't know its outputs: it keeps them, until it is told to insist."""
 DAMAGES = (
     "empty outputs",
     "torn outputs",
@@ -187,7 +189,29 @@ def _damaged(damage: str, stage: Stage) -> None:
     for job in (finished, begun):
         stage.struck("power cut (files)")
         _spoil(damage, job)
-        stage.settle(name, run(job), stage.calm(SMALL))
+        if damage in UNKNOWN:
+            _keeps_unknown(name, job, stage)
+        more = ("--overwrite",) if damage in UNKNOWN else ()
+        report = run(replace(job, options=(*job.options, *more)))
+        stage.settle(name, report, stage.calm(SMALL))
+
+
+def _keeps_unknown(name: str, job: Job, stage: Stage) -> None:
+    """Go on without insisting: outputs that hold something else stay as they are."""
+    calm = stage.calm(SMALL)
+    before = {
+        path: path.read_bytes() for path in job.out.glob(f"{job.media.stem}.*") if path.is_file()
+    }
+    report = run(job)
+    if report.status != 0:
+        stage.complain(name, f"status {report.status}: {report.error}")
+    changed = [path for path, content in before.items() if content and path.read_bytes() != content]
+    stage.foreign(name, len(before), changed)
+    for extension, content in calm.outputs.items():
+        texts = [path.read_bytes() for path in job.out.glob(f"{job.media.stem}*.{extension}")]
+        # A text that had been delivered is not written beside what became of it; that is said.
+        if content not in texts and f"{job.media.stem}.{extension} was not" not in report.error:
+            stage.complain(name, f"the {extension} of the job is nowhere, and nothing is said")
 
 
 def _spoil(damage: str, job: Job) -> None:

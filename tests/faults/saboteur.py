@@ -23,7 +23,7 @@ import psutil
 from longscribe import config, wiring
 from longscribe.adapters.executors import child as executor_child
 from longscribe.adapters.executors import supervisor as executor
-from longscribe.adapters.journal import sqlite as journal
+from longscribe.adapters.journal import records
 from longscribe.adapters.writers import atomic
 from longscribe.cli.main import main
 from longscribe.core.patience import Pace
@@ -182,7 +182,7 @@ def install(plan: Plan) -> None:
     atomic._write_synced = partial(_write_synced, atomic._write_synced)
     atomic.sync_folder = partial(_sync_folder, atomic.sync_folder)
     if plan.clock is not None:
-        journal.datetime = _jumping_datetime(plan.clock)  # type: ignore[misc]
+        records.datetime = _jumping_datetime(plan.clock)  # type: ignore[misc]
     if plan.sleep_seconds:
         executor.time = _SleepyTime(plan.sleep_seconds)  # type: ignore[assignment]
     _shorten_deadlines(plan)

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from tests.faults import clocks, disks, instants, kills, ladders, power, words, workers
+from tests.faults import (
+    clocks,
+    disks,
+    foreign,
+    instants,
+    kills,
+    ladders,
+    power,
+    swaps,
+    words,
+    workers,
+)
 from tests.faults.stage import Scenario
 
-GROUPS = (instants, workers, words, clocks, ladders, kills, disks, power)
+GROUPS = (instants, workers, words, clocks, ladders, kills, disks, power, foreign, swaps)
 
 
 def all_scenarios() -> Iterator[Scenario]:

@@ -49,7 +49,7 @@ class Stage:
     def speech(self, seconds: float) -> Path:
         """Return a recording of that length."""
         path = self.root / f"{seconds:g}" / "talk.wav"
-        with self._once(path.parent) as missing:
+        with self.once(path.parent) as missing:
             if missing:
                 make_speech(path, seconds)
         return path
@@ -57,7 +57,7 @@ class Stage:
     def excerpt(self, seconds: float) -> Path:
         """Return the beginning of the demo's sample."""
         path = self.root / f"sample-{seconds:g}" / "talk.flac"
-        with self._once(path.parent) as missing:
+        with self.once(path.parent) as missing:
             if missing:
                 cut_sample(path, seconds)
         return path
@@ -72,7 +72,7 @@ class Stage:
         """Return a run that nothing disturbs, and the seconds it took; it is run once."""
         folder = self.root / name
         job = job_in(folder)
-        with self._once(folder) as missing:
+        with self.once(folder) as missing:
             if missing:
                 began = time.monotonic()
                 done = run(job, **plan)
@@ -113,12 +113,21 @@ class Stage:
         with self._lock:
             self.tally.injected[kind] += count
 
+    def foreign(self, name: str, count: int, changed: Sequence[Path]) -> None:
+        """Count files that are not the job's, and those of them that are not as they were."""
+        with self._lock:
+            self.tally.foreign += count
+            self.tally.foreign_changed += len(changed)
+            self.tally.broken += [
+                f"{name}: {path.name} was not the job's, and was changed" for path in changed
+            ]
+
     def complain(self, name: str, sentence: str) -> None:
         with self._lock:
             self.tally.broken.append(f"{name}: {sentence}")
 
     @contextmanager
-    def _once(self, folder: Path) -> Iterator[bool]:
+    def once(self, folder: Path) -> Iterator[bool]:
         """Hold the folder; yield whether it must be made."""
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / f"{folder.name}.lock").open("w") as lock:

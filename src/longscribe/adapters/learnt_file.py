@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TextIO
 
 from longscribe.adapters.glossary_files import load_glossary
-from longscribe.adapters.writers.atomic import write_atomically
+from longscribe.adapters.locking import exclusively
+from longscribe.adapters.storage import explained
+from longscribe.adapters.writers.atomic import led_to, write_atomically
 from longscribe.core.bias.learning import Source, learnt_elsewhere, merged
 from longscribe.errors import GlossaryError, OutputError
 from longscribe.types import Term
@@ -56,10 +58,25 @@ class LearntFile:
     def add(self, terms: Sequence[Term], source: Source) -> None:
         """Join terms learnt from `source` to the file; what is there stays.
 
+        The file is held from reading to writing: of two runs at its end at once, neither
+        loses what the other has learnt.
+
         Raises:
             GlossaryError: as `check`.
             OutputError, StorageError: it can't be written.
         """
+        try:
+            # The file itself, where a link leads to it: others may know it by another name.
+            with exclusively(led_to(self.path)):
+                self._join(terms, source)
+        except OutputError as error:
+            raise OutputError(error.found, _CHECK) from error
+        except OSError as error:
+            problem = explained(error, self.path)
+            remedy = _CHECK if isinstance(problem, OutputError) else problem.remedy
+            raise type(problem)(problem.found, remedy) from error
+
+    def _join(self, terms: Sequence[Term], source: Source) -> None:
         text = _table(merged(self._read(), terms, source))
         if self.path.is_file() and self.path.read_bytes() == text.encode():
             return
@@ -67,10 +84,7 @@ class LearntFile:
         def render(out: TextIO) -> None:
             out.write(text)
 
-        try:
-            write_atomically(self.path, render)
-        except OutputError as error:
-            raise OutputError(error.found, _CHECK) from error
+        write_atomically(self.path, render)
 
     def _read(self) -> tuple[Term, ...]:
         if not self.path.exists() or not self.path.stat().st_size:

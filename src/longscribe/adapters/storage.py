@@ -60,7 +60,11 @@ _EXPLANATIONS: dict[int, tuple[type[LongscribeError], str, str]] = {
     errno.EEXIST: (OutputError, "another run is writing it", "Wait for that run to end."),
     errno.EISDIR: (OutputError, "a folder of that name is in the way", "Rename or remove it."),
     errno.ENOTEMPTY: (OutputError, "a folder of that name is in the way", "Rename or remove it."),
-    errno.ENAMETOOLONG: (OutputError, "the name is too long", "Rename the media file."),
+    errno.ENAMETOOLONG: (
+        OutputError,
+        "the name is too long",
+        "Rename the media file, or give --job-dir a shorter one.",
+    ),
 }
 
 

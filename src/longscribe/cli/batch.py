@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-from rich.console import Console
-
 from longscribe import api, wiring
+from longscribe.adapters import incoming
 from longscribe.cli.progress import Display
+from longscribe.cli.terminal import messages
 from longscribe.config import Options
+from longscribe.core.names import folded, stem_of
+from longscribe.core.ownership import doubles
 from longscribe.errors import LongscribeError, UsageError
 from longscribe.job_events import RunFinished
 
@@ -30,21 +31,16 @@ def transcribe_all(media: list[Path], options: Options, *, verbose: bool, quiet:
     if (learnt := wiring.learnt_file(options)) is not None:
         learnt.check()
     # Messages go to standard error: standard output stays free for pipelines.
-    console = _Console(stderr=True)
+    console = messages()
     statuses = []
     for number, path in enumerate(media):
-        job, out = wiring.job_folder(path, options).path, wiring.output_dir(options)
-        display = Display(console, path, job, out, quiet, verbose)
+        named = incoming.named(path)
+        job, out = wiring.job_folder(named, options).path, wiring.output_dir(options)
+        display = Display(console, named, job, out, quiet, verbose)
         statuses.append(_transcribe_one(media[number:], options, display))
         if statuses[-1] == EXIT_INTERRUPTED:
             break
     return next(status for status in _WORST_FIRST if status in statuses)
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Go on: Rich would end the program, and with it the run."""
-        self.quiet = True
 
 
 def _transcribe_one(rest: list[Path], options: Options, display: Display) -> int:
@@ -77,9 +73,12 @@ def _check_together(media: list[Path], options: Options) -> None:
             f"--job-dir names one job folder, but there are {len(media)} files.",
             "Leave it out: each file gets its own folder beside its outputs.",
         )
-    doubles = [stem for stem, count in Counter(path.stem for path in media).items() if count > 1]
-    if doubles:
+    names = [incoming.named(path) for path in media]
+    twins = doubles([str(name) for name in names], lambda name: folded(stem_of(Path(name).name)))
+    if twins is not None:
         raise UsageError(
-            f"Several files are called {doubles[0]!r}; their outputs would overwrite each other.",
+            f"{twins[0]} and {twins[1]} are both called {stem_of(Path(twins[1]).name)!r}; their "
+            "outputs would overwrite each other.",
             "Transcribe them one by one with different --output-dir.",
         )
+    wiring.refuse_own_goals(names, options)

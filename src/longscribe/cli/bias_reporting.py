@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from longscribe.adapters.writers.json_writer import proposal_record
 from longscribe.api import bias_report
 from longscribe.cli.progress import clock
+from longscribe.cli.terminal import Terminal, print_plain, results, shown
 from longscribe.config import BiasMode
 from longscribe.core.bias.report import (
     AntiTermFound,
@@ -37,6 +36,10 @@ _STATES = {
     GlossaryState.CHANGED: "It has changed since the run; this report is made with it as it is.",
     GlossaryState.GONE: "It can't be read any more, so terms that never occur are not known.",
 }
+_STATES_WITH_COPY = {
+    GlossaryState.CHANGED: "It has changed since the run; this report is made with it as it was.",
+    GlossaryState.GONE: "It can't be read any more; this report is made with the job's own copy.",
+}
 
 
 def print_bias_report(job: Path, *, as_json: bool) -> None:
@@ -47,9 +50,9 @@ def print_bias_report(job: Path, *, as_json: bool) -> None:
     """
     report = bias_report(job)
     if as_json:
-        print(json.dumps(_document(report), ensure_ascii=False, indent=1))  # noqa: T201
+        print_plain(json.dumps(_document(report), ensure_ascii=False, indent=1))
     else:
-        _print_tables(report, Console(highlight=False))
+        _print_tables(report, results())
 
 
 # --- for programs ------------------------------------------------------------
@@ -103,10 +106,11 @@ def _anti_term(found: AntiTermFound) -> dict[str, object]:
 # --- for people --------------------------------------------------------------
 
 
-def _print_tables(report: BiasReport, console: Console) -> None:
+def _print_tables(report: BiasReport, console: Terminal) -> None:
     subject = report.subject
-    console.print(f"[bold]{escape(subject.media)}[/bold]: {_kind(report)}")
-    if note := _STATES.get(subject.state):
+    console.print(f"[bold]{shown(subject.media)}[/bold]: {_kind(report)}")
+    notes = _STATES_WITH_COPY if subject.own_copy else _STATES
+    if note := notes.get(subject.state):
         console.print(f"[yellow]{note}[/yellow]")
     if not subject.complete:
         console.print("The latest run is not done; this is what there is so far.")
@@ -120,7 +124,7 @@ def _print_tables(report: BiasReport, console: Console) -> None:
         never = "Never in the text" if subject.complete else "Not in the text so far"
         names = ", ".join(report.absent[:MOST_NAMES])
         more = _more(len(report.absent))
-        console.print(f"{never}: {escape(names)}{more and f' {more}'}", soft_wrap=True)
+        console.print(f"{never}: {shown(names)}{more and f' {more}'}", soft_wrap=True)
 
 
 def _kind(report: BiasReport) -> str:
@@ -136,10 +140,10 @@ def _kind(report: BiasReport) -> str:
         BiasMode.PROMPT: "given to the decoder (--bias prompt)",
         BiasMode.VERIFY: "verified (--bias verify)",
     }[subject.mode]
-    return f"{escape(name)}, {mode}, {_count(report.windows, 'window')} of speech"
+    return f"{shown(name)}, {mode}, {_count(report.windows, 'window')} of speech"
 
 
-def _print_accepted(accepted: Sequence[Proposal], mode: BiasMode, console: Console) -> None:
+def _print_accepted(accepted: Sequence[Proposal], mode: BiasMode, console: Terminal) -> None:
     if mode is not BiasMode.VERIFY:
         return
     if not accepted:
@@ -148,7 +152,7 @@ def _print_accepted(accepted: Sequence[Proposal], mode: BiasMode, console: Conso
     _print_proposals("Replaced", "written", accepted, console)
 
 
-def _print_rejected(rejected: Sequence[Proposal], console: Console) -> None:
+def _print_rejected(rejected: Sequence[Proposal], console: Terminal) -> None:
     near = [each for each in rejected if each.evidence.probability >= NEAR]
     for reason in dict.fromkeys(each.reason for each in near):
         of_reason = [each for each in near if each.reason == reason]
@@ -157,7 +161,9 @@ def _print_rejected(rejected: Sequence[Proposal], console: Console) -> None:
         console.print(f"And {len(rejected) - len(near)} with less than {NEAR:.0%}; --json has all.")
 
 
-def _print_proposals(title: str, how: str, proposals: Sequence[Proposal], console: Console) -> None:
+def _print_proposals(
+    title: str, how: str, proposals: Sequence[Proposal], console: Terminal
+) -> None:
     table = _table(title, "at", "heard", how)
     for name in ("sure", "needed", "audio", "sound", "again"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -165,8 +171,8 @@ def _print_proposals(title: str, how: str, proposals: Sequence[Proposal], consol
         evidence = each.evidence
         table.add_row(
             clock(each.start),
-            escape(each.heard),
-            escape(each.written),
+            shown(each.heard),
+            shown(each.written),
             f"{evidence.probability:.0%}",
             f"{evidence.threshold:.0%}",
             "" if evidence.acoustic is None else f"{evidence.acoustic:+.1f}",
@@ -176,7 +182,7 @@ def _print_proposals(title: str, how: str, proposals: Sequence[Proposal], consol
     console.print(table)
 
 
-def _print_anti_terms(found: Sequence[AntiTermFound], console: Console) -> None:
+def _print_anti_terms(found: Sequence[AntiTermFound], console: Terminal) -> None:
     if not found:
         return
     places: dict[tuple[str, str], list[AntiTermFound]] = {}
@@ -185,13 +191,13 @@ def _print_anti_terms(found: Sequence[AntiTermFound], console: Console) -> None:
     table = _table("In the text, though the glossary says never", "text", "instead", "found")
     for (_, instead), of_text in [*places.items()][:MOST_NAMES]:
         times = _times([each.start for each in of_text])
-        table.add_row(escape(of_text[0].text), escape(instead), times)
+        table.add_row(shown(of_text[0].text), shown(instead), times)
     console.print(table)
     if more := _more(len(places)):
         console.print(more)
 
 
-def _print_terms(terms: Sequence[TermUse], mode: BiasMode, console: Console) -> None:
+def _print_terms(terms: Sequence[TermUse], mode: BiasMode, console: Terminal) -> None:
     if not terms:
         return
     verified = ("written",) if mode is BiasMode.VERIFY else ()
@@ -199,7 +205,7 @@ def _print_terms(terms: Sequence[TermUse], mode: BiasMode, console: Console) -> 
     for use in terms:
         written = (f"{use.replaced}x" if use.replaced else "",) if verified else ()
         table.add_row(
-            escape(use.term),
+            shown(use.term),
             _count(use.offered, "window") if use.offered else "",
             "" if use.first is None else clock(use.first),
             "" if use.last is None else clock(use.last),

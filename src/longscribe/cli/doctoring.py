@@ -6,12 +6,11 @@ import json
 import platform
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from longscribe import __version__
 from longscribe.adapters.recognizers.inventory import ModelEntry, by_model
+from longscribe.cli.terminal import Terminal, print_plain, results, shown
 from longscribe.core.diagnosis import EngineReport, Problem
 from longscribe.doctor import Checkup, check_up
 
@@ -22,9 +21,9 @@ def print_checkup(*, as_json: bool) -> int:
     """Look at the machine and print what was found; return 0 if a transcription could start."""
     checkup = check_up()
     if as_json:
-        print(json.dumps(_document(checkup), ensure_ascii=False, indent=1))  # noqa: T201
+        print_plain(json.dumps(_document(checkup), ensure_ascii=False, indent=1))
     else:
-        _print_for_people(checkup, Console(highlight=False))
+        _print_for_people(checkup, results())
     return EXIT_CAN_START if checkup.can_start else EXIT_CAN_NOT
 
 
@@ -33,35 +32,35 @@ def gigabytes(size: int) -> str:
     return f"{size / 10**9:.1f} GB" if size >= 10**8 else f"{size / 10**6:.1f} MB"
 
 
-def _print_for_people(checkup: Checkup, console: Console) -> None:
+def _print_for_people(checkup: Checkup, console: Terminal) -> None:
     found = checkup.findings
     console.print(f"Longscribe {__version__}, Python {platform.python_version()}")
     devices = Table("device", "", "memory", "free", title="Devices", title_justify="left")
     for device in found.devices:
         memory, free = gigabytes(device.memory), gigabytes(device.free)
-        devices.add_row(device.name, escape(device.model), memory, free)
+        devices.add_row(device.name, shown(device.model), memory, free)
     console.print(devices)
     engines = Table("recognizer", "", "runs on", title="Recognizers", title_justify="left")
     for engine in found.engines:
-        engines.add_row(engine.name, escape(_state(engine)), ", ".join(engine.devices))
+        engines.add_row(engine.name, shown(_state(engine)), ", ".join(engine.devices))
     console.print(engines)
-    console.print(escape(found.choice))
+    console.print(shown(found.choice))
     if checkup.models:
         models = Table("recognizer", "model", "size", "", title="Models", title_justify="left")
         for model, readers in by_model(checkup.models):
             lacks = f"a part: lacks {', '.join(model.missing)}" if model.missing else ""
             size = gigabytes(model.size)
-            models.add_row(readers, escape(model.name), size, escape(lacks))
+            models.add_row(readers, shown(model.name), size, shown(lacks))
         console.print(models)
     for disk in found.disks:
         console.print(
-            f"room for {disk.purpose}: {gigabytes(disk.free)} in {escape(disk.path)}",
+            f"room for {disk.purpose}: {gigabytes(disk.free)} in {shown(disk.path)}",
             soft_wrap=True,
         )
     for name, value in checkup.variables:
-        console.print(escape(f"{name}={value}"), soft_wrap=True)
+        console.print(shown(f"{name}={value}"), soft_wrap=True)
     for name, value in checkup.for_workers:
-        console.print(escape(f"{name}={value} (given to workers)"), soft_wrap=True)
+        console.print(shown(f"{name}={value} (given to workers)"), soft_wrap=True)
     _print_problems(checkup.problems, console)
 
 
@@ -74,14 +73,14 @@ def _state(engine: EngineReport) -> str:
     return ", ".join(f"{name} {version}" for name, version in engine.versions) + where
 
 
-def _print_problems(problems: tuple[Problem, ...], console: Console) -> None:
+def _print_problems(problems: tuple[Problem, ...], console: Terminal) -> None:
     if not problems:
         console.print("[green]No problems.[/green]")
     for problem in problems:
         colour, word = ("red", "error") if problem.blocking else ("yellow", "warning")
-        console.print(f"[{colour}]{word}:[/{colour}] {escape(problem.found)}", soft_wrap=True)
+        console.print(f"[{colour}]{word}:[/{colour}] {shown(problem.found)}", soft_wrap=True)
         if problem.mend:
-            console.print(f"    {escape(problem.mend)}", soft_wrap=True)
+            console.print(f"    {shown(problem.mend)}", soft_wrap=True)
 
 
 def plain_model(entry: ModelEntry) -> dict[str, object]:

@@ -6,11 +6,11 @@ import itertools
 import json
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from longscribe.cli.progress import clock
+from longscribe.cli.terminal import Terminal, print_plain, results, shown
+from longscribe.core.losses import loss_gaps
 from longscribe.reading import JobSummary, body_of, open_journal, summarize
 from longscribe.sizes import say_size
 from longscribe.types import to_seconds
@@ -23,11 +23,11 @@ def print_status(job: Path) -> None:
         JobError: there is no job in that folder.
     """
     summary = summarize(job)
-    console = Console()
-    console.print(f"[bold]{escape(summary.media)}[/bold]: {summary.state}")
-    console.print(f"model {escape(summary.model)}, recognizer {escape(summary.recognizer)}")
+    console = results(highlight=True)
+    console.print(f"[bold]{shown(summary.media)}[/bold]: {shown(summary.state)}")
+    console.print(f"model {shown(summary.model)}, recognizer {shown(summary.recognizer)}")
     if summary.language:
-        console.print(f"language {summary.language} ({summary.language_probability:.0%})")
+        console.print(f"language {shown(summary.language)} ({summary.language_probability:.0%})")
     _print_progress(summary, console)
     _print_trouble(summary, console)
 
@@ -36,7 +36,7 @@ MOST_STRETCHES = 10
 """Stretches of speech without words that `status` lists."""
 
 
-def _print_progress(summary: JobSummary, console: Console) -> None:
+def _print_progress(summary: JobSummary, console: Terminal) -> None:
     total = clock(summary.duration) if summary.duration is not None else "unknown"
     end = "" if summary.read_to_end else " (still being read)"
     console.print(
@@ -58,34 +58,34 @@ def _print_progress(summary: JobSummary, console: Console) -> None:
             )
         )
     if summary.files:
-        console.print("outputs: " + ", ".join(escape(name) for name in summary.files))
+        console.print("outputs: " + ", ".join(shown(name) for name in summary.files))
 
 
-def _print_trouble(summary: JobSummary, console: Console) -> None:
+def _print_trouble(summary: JobSummary, console: Terminal) -> None:
     for at, message in summary.problems:
-        console.print(f"[yellow]media at {clock(at)}: {escape(message)}[/yellow]")
+        console.print(f"[yellow]media at {clock(at)}: {shown(message)}[/yellow]")
     for remedy, reliefs in itertools.groupby(
         sorted(summary.reliefs, key=lambda relief: relief.remedy), lambda relief: relief.remedy
     ):
         every = list(reliefs)
         times = "once" if len(every) == 1 else f"{len(every)} times, the last time"
-        console.print(f"memory: {remedy} {times} because {every[-1].reason}")
+        console.print(f"memory: {shown(remedy)} {times} because {shown(every[-1].reason)}")
     if summary.failures:
         table = Table("chunk", "at", "attempt", "what happened", "what followed")
         for event in summary.failures:
             # A failure of an earlier run may be of a chunk that this one has not come to yet.
             span = summary.spans.get(event.attempt.chunk_id)
             table.add_row(
-                event.attempt.label,
+                shown(event.attempt.label),
                 clock(span.start) if span else "",
                 str(event.attempt.number),
-                escape(event.failure.message),
-                escape(event.next_step),
+                shown(event.failure.message),
+                shown(event.next_step),
             )
         console.print(table)
-    for gap in summary.gaps:
+    for gap in (*loss_gaps(summary.losses), *summary.gaps):
         start, end = clock(gap.span.start), clock(gap.span.end)
-        console.print(f"[red]not transcribed: {start} to {end}, {escape(gap.reason)}[/red]")
+        console.print(f"[red]not transcribed: {start} to {end}, {shown(gap.reason)}[/red]")
     for span in summary.wordless[:MOST_STRETCHES]:
         start, end = clock(span.start), clock(span.end)
         seconds = to_seconds(span.length)
@@ -102,8 +102,8 @@ def print_inspection(job: Path, *, as_json: bool) -> None:
     """
     with open_journal(job) as journal:
         if as_json:
-            print(json.dumps(journal.dump(), ensure_ascii=False, indent=1))  # noqa: T201
+            print_plain(json.dumps(journal.dump(), ensure_ascii=False, indent=1))
             return
-        console = Console(soft_wrap=True, highlight=False)
+        console = results(soft_wrap=True)
         for at, event in journal.events():
-            console.print(f"{at} {event.type} {escape(body_of(event))}")
+            console.print(f"{at} {event.type} {shown(body_of(event))}")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-
 from longscribe import wiring
 from longscribe.adapters.environments import places, recipes, registry
 from longscribe.adapters.environments.install import Order, install, log_tail, remove
 from longscribe.adapters.environments.settings_file import chosen_python, chosen_pythons
+from longscribe.cli.terminal import messages, results, shown, shown_lines
 from longscribe.errors import InstallError, LongscribeError
 
 
@@ -20,7 +18,7 @@ def install_engine(recognizer: str, python: str | None, overrides: tuple[str, ..
     Raises:
         UsageError, InstallError, RecognizerError, WorkerStartError: it can't be made.
     """
-    console = Console(soft_wrap=True)
+    console = results(soft_wrap=True, highlight=True)
     recipes.engine_requirements(recognizer)  # refuses what it does not know
     order = Order(
         recognizer=recognizer,
@@ -29,14 +27,14 @@ def install_engine(recognizer: str, python: str | None, overrides: tuple[str, ..
         overrides=overrides,
     )
     try:
-        made, trial = install(order, lambda line: console.print(escape(line), highlight=False))
+        made, trial = install(order, lambda line: console.print(shown(line), highlight=False))
     except InstallError:
         tail = log_tail(recognizer)
         if tail:
-            Console(stderr=True, soft_wrap=True).print(f"[dim]{escape(tail)}[/dim]")
+            messages(soft_wrap=True).print(f"[dim]{shown_lines(tail)}[/dim]")
         raise
     console.print(
-        f"[bold]{recognizer}[/bold] works under {escape(str(made.python))} "
+        f"[bold]{shown(recognizer)}[/bold] works under {shown(made.python)} "
         f"(Python {trial.python}, {_size(made.path) / 2**20:.0f} MB, "
         f"made in {made.seconds:.0f} s, imported in {trial.seconds:.0f} s).",
         highlight=False,
@@ -44,21 +42,21 @@ def install_engine(recognizer: str, python: str | None, overrides: tuple[str, ..
     chosen = chosen_pythons().get(recognizer)
     if chosen is not None:
         console.print(
-            f"[yellow]But {escape(str(places.settings_file()))} names {escape(chosen)} "
+            f"[yellow]But {shown(places.settings_file())} names {shown(chosen)} "
             f"for it, which goes before.[/yellow]"
         )
 
 
 def list_environments() -> None:
     """Print the Pythons that recognizers run under, if not this one."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = results(soft_wrap=True)
     chosen = chosen_pythons()
     made = registry.marked()
     for name in chosen:
-        console.print(f"[bold]{escape(name)}[/bold]: {escape(_told_of_chosen(name))}")
+        console.print(f"[bold]{shown(name)}[/bold]: {shown(_told_of_chosen(name))}")
     for name in made:
         told = _told_of_made(name, used=name not in chosen)
-        console.print(f"[bold]{escape(name)}[/bold]: {escape(told)}")
+        console.print(f"[bold]{shown(name)}[/bold]: {shown(told)}")
     if not chosen and not made:
         console.print("No recognizer has a Python of its own.")
 
@@ -96,7 +94,7 @@ def remove_environment(recognizer: str) -> None:
             "See: longscribe install --list.",
         )
     remove(recognizer)
-    Console().print(f"The environment of {recognizer} is removed.", highlight=False)
+    results().print(f"The environment of {shown(recognizer)} is removed.")
 
 
 def _size(folder: Path) -> int:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import io
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from longscribe import __version__
-from longscribe.cli.batch import EXIT_INTERRUPTED, transcribe_all
+from longscribe.cli.batch import transcribe_all
 from longscribe.cli.bias_reporting import print_bias_report
 from longscribe.cli.doctoring import print_checkup
+from longscribe.cli.ending import run
 from longscribe.cli.inspecting import print_inspection, print_status
 from longscribe.cli.installing import install_engine, list_environments, remove_environment
 from longscribe.cli.modelling import models_app
 from longscribe.cli.replaying import print_replay
+from longscribe.cli.signals import set_up_signals
+from longscribe.cli.terminal import hold_standard_streams
 from longscribe.config import (
     DEFAULT_BATCH,
     BiasMode,
@@ -30,7 +30,8 @@ from longscribe.config import (
     PronouncerName,
     Task,
 )
-from longscribe.errors import LongscribeError, UsageError
+from longscribe.errors import UsageError
+from longscribe.trust import Named
 
 app = typer.Typer(
     name="longscribe",
@@ -233,6 +234,14 @@ def transcribe(
             rich_help_panel=_FILES,
         ),
     ] = None,
+    overwrite: Annotated[
+        bool | None,
+        typer.Option(
+            "--overwrite/--no-overwrite",
+            help="Replace outputs that others have written or changed.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
     job_dir: Annotated[
         Path | None,
         typer.Option(
@@ -391,9 +400,29 @@ def bias_report(
 def replay(
     job: Annotated[Path, typer.Argument(help="A job folder, <stem>.longscribe.")],
     chunk: Annotated[str, typer.Argument(help="Chunk, such as 7, or part of one, such as 7.2.")],
+    media: Annotated[
+        Path | None, typer.Option(help="Media file, if its audio must be read again.")
+    ] = None,
+    recognizer: Annotated[
+        str | None, typer.Option(help="Engine, in the place of the job's.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model, in the place of the job's.")] = None,
+    align_model: Annotated[
+        str | None, typer.Option(help="Alignment model, in the place of the job's.")
+    ] = None,
+    glossary: Annotated[
+        Path | None, typer.Option(help="Glossary, in the place of the job's.")
+    ] = None,
 ) -> None:
-    """Decode one chunk again in the foreground, as at its latest attempt; for bug reports."""
-    raise typer.Exit(print_replay(job, chunk))
+    """Decode one chunk again in the foreground, as at its latest attempt; for bug reports.
+
+    Of a job that somebody else began, or another machine, nothing is imported or read
+    that is not named here.
+    """
+    named = Named(
+        media=media, recognizer=recognizer, model=model, align_model=align_model, glossary=glossary
+    )
+    raise typer.Exit(print_replay(job, chunk, named))
 
 
 @app.command()
@@ -443,21 +472,10 @@ def doctor(
     raise typer.Exit(print_checkup(as_json=as_json))
 
 
-def _interrupt(*_: object) -> None:
-    """A polite request to end is an interruption like Ctrl-C."""
-    raise KeyboardInterrupt
-
-
 def main() -> None:
     """Run the command line; every error of ours is one clear line."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    hold_standard_streams()
+    set_up_signals()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as Python does for standard error
-    try:
-        app()
-    except LongscribeError as error:
-        Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(run(app))

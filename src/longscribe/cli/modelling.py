@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from longscribe import wiring
@@ -24,6 +22,7 @@ from longscribe.adapters.recognizers.converting import (
 from longscribe.adapters.recognizers.inventory import LOCAL, ModelEntry, by_model, inventory
 from longscribe.adapters.recognizers.models import ModelState
 from longscribe.cli.doctoring import gigabytes, plain_model
+from longscribe.cli.terminal import print_plain, results, shown
 from longscribe.config import Options
 from longscribe.core.choosing import AUTO
 from longscribe.errors import ModelError, UsageError
@@ -53,13 +52,13 @@ def list_models(
     """List the models that have names, and those that are on this machine."""
     entries = inventory(None if recognizer is None else _kind(recognizer).name)
     if as_json:
-        print(json.dumps([plain_model(entry) for entry in entries], indent=1))  # noqa: T201
+        print_plain(json.dumps([plain_model(entry) for entry in entries], indent=1))
         return
     table = Table("model", "recognizer", "size", "where")
     for entry, readers in by_model(entries):
         size = gigabytes(entry.size) if entry.size else ""
-        table.add_row(escape(entry.name), readers, size, escape(_where(entry)))
-    Console(highlight=False).print(table)
+        table.add_row(shown(entry.name), readers, size, shown(_where(entry)))
+    results().print(table)
 
 
 @models_app.command("fetch")
@@ -76,7 +75,7 @@ def fetch_model(
     # With --to a folder of the model's name may be what an earlier fetch left: it is not looked at.
     there = kind.shelf.look(model) if to is None else None
     whole = there is not None and there.state is ModelState.WHOLE
-    print(there.path if there and whole else kind.shelf.fetch(model, to))  # noqa: T201
+    print_plain(there.path if there and whole else kind.shelf.fetch(model, to))
 
 
 @models_app.command("path")
@@ -85,7 +84,7 @@ def model_path(model: Name, recognizer: Recognizer = None) -> None:
     kind = _kind(recognizer, model)
     there = kind.shelf.look(model)
     if there.state is ModelState.WHOLE:
-        print(there.path)  # noqa: T201
+        print_plain(there.path)
         return
     lacks = f": it lacks {', '.join(there.missing)}" if there.missing else ""
     part = f"Only a part of the model {model!r} is" if lacks else f"The model {model!r} is not"
@@ -136,7 +135,7 @@ def convert_model(
     out = to or LOCAL / default_name(recognizer, model)
     order = Conversion(source=path, out=out, quantization=compute_type or QUANTIZATIONS[0])
     convert(recognizer, order)
-    print(out)  # noqa: T201
+    print_plain(out)
 
 
 def _kind(recognizer: str | None, model: str | None = None) -> EngineKind:

@@ -8,14 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from longscribe.cli.terminal import Terminal, shown
+from longscribe.core.visible import visible
 from longscribe.errors import LongscribeError
 from longscribe.job_events import (
     AttemptFailed,
     AttemptStarted,
+    AudioMissing,
     AudioRead,
     BatchDecoded,
     ChunkFinished,
@@ -49,7 +50,7 @@ PLACES = 2
 """Stretches of speech without words that the last line names."""
 LOSES_WORDS = (
     "The recognizer loses words: try a larger model (--model). Where words are missing stands "
-    "as `wordless` in the coverage of the JSON (--format json), and in `longscribe status`."
+    "as `wordless` in the coverage of the JSON, and in `longscribe status`."
 )
 _BEFORE_WORK = (RunStarted, Notice, MediaOpened, AudioRead, MediaProblem, MediaEnded, ChunkPlanned)
 
@@ -58,7 +59,7 @@ class Display:
     """Shows one job: a bar in media time on a terminal, lines with `--verbose`, else little."""
 
     def __init__(
-        self, console: Console, media: Path, job: Path, out: Path, quiet: bool, verbose: bool
+        self, console: Terminal, media: Path, job: Path, out: Path, quiet: bool, verbose: bool
     ) -> None:
         self._console = console
         self._media = media
@@ -67,7 +68,7 @@ class Display:
         self._quiet = quiet
         self._verbose = verbose
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.fields[place]}"),
             TextColumn("{task.fields[speed]}"),
@@ -87,8 +88,9 @@ class Display:
         """Notices about a run that has not begun to do anything yet; None once it has."""
 
     def __enter__(self) -> Self:
-        self._bar.start()
-        self._task = self._bar.add_task(escape(self._media.name), total=None, place="", speed="")
+        with contextlib.suppress(RuntimeError):  # no thread can be had: then without a bar
+            self._bar.start()
+        self._task = self._bar.add_task(visible(self._media.name), total=None, place="", speed="")
         return self
 
     def __exit__(
@@ -108,26 +110,29 @@ class Display:
             case RunFinished():
                 self._finished(event)
             case Notice():
-                notice = f"[yellow]{escape(event.message)}[/yellow]"
+                notice = f"[yellow]{shown(event.message)}[/yellow]"
                 self._say(notice) if self._held is None else self._held.append(notice)
             case MediaProblem():
-                self._say(f"[yellow]{clock(event.at)} {escape(event.message)}[/yellow]")
+                self._say(f"[yellow]{clock(event.at)} {shown(event.message)}[/yellow]")
+            case AudioMissing(loss=loss):
+                start, end = clock(loss.span.start), clock(loss.span.end)
+                self._say(f"[red]missing: {start} to {end}, {shown(loss.reason)}[/red]")
             case AttemptFailed():
                 place = clock(self._spans[event.attempt.chunk_id].start)
                 self._say(
                     f"[yellow]chunk {event.attempt.label} at {place}: "
-                    f"{escape(event.failure.message)}; next: {escape(event.next_step)}[/yellow]"
+                    f"{shown(event.failure.message)}; next: {shown(event.next_step)}[/yellow]"
                 )
             case TermsLearnt():
                 if event.terms:
-                    self._say(f"learnt for the next files: {escape(', '.join(event.terms))}")
+                    self._say(f"learnt for the next files: {shown(', '.join(event.terms))}")
             case GapDeclared():
                 start, end = clock(event.gap.span.start), clock(event.gap.span.end)
-                reason = escape(event.gap.reason)
+                reason = shown(event.gap.reason)
                 self._say(f"[red]not transcribed: {start} to {end}, {reason}[/red]")
             case _:
                 if self._verbose and (line := _line(event)):
-                    self._say(escape(line))
+                    self._say(shown(line))
 
     def _release(self, event: JobEvent) -> None:
         """Say what was held once work begins: what prevents it is to stand alone."""
@@ -137,12 +142,13 @@ class Display:
                 self._say(line)
 
     def error(self, error: LongscribeError) -> None:
-        media = escape(self._media.name or str(self._media))
-        self._print(f"[red]error:[/red] {media}: {escape(str(error))}")
+        told, media = str(error), self._media.name or str(self._media)
+        named = "" if media in told else f"{shown(media)}: "
+        self._print(f"[red]error:[/red] {named}{shown(told)}")
 
     def interrupted(self) -> None:
         self._print(
-            f"Interrupted. What is done is kept in {escape(str(self._job))}; "
+            f"Interrupted. What is done is kept in {shown(self._job)}; "
             "run the same command again to go on.",
         )
 
@@ -211,9 +217,9 @@ class Display:
     def _finished(self, event: RunFinished) -> None:
         gaps = f", [red]{event.gaps} not transcribed[/red]" if event.gaps else ""
         self._say(
-            f"[green]{escape(self._media.name)}[/green]: {clock(event.duration)}, "
+            f"[green]{shown(self._media.name)}[/green]: {clock(event.duration)}, "
             f"{clock(event.text)} of it speech{gaps}{_words_said(event)} → "
-            + ", ".join(escape(str(self._out / name)) for name in self._files)
+            + ", ".join(shown(self._out / name) for name in self._files)
         )
         if event.loses_words:
             self._say(f"[red]{LOSES_WORDS}[/red]")

@@ -21,13 +21,25 @@ from __future__ import annotations
 
 import re
 import textwrap
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+from longscribe.core.line_breaks import (
+    LEANING,
+    NEVER_FIRST,
+    UNSPACED,
+    UNSPACED_RUNS,
+    bounded,
+    breakable,
+    by_dictionary,
+    dictionary_letters,
+    width,
+    word_starts,
+)
+from longscribe.ports import TranscriptView
 from longscribe.types import SAMPLE_RATE, Cue, Gap, Segment
 
 # --- limits ----------------------------------------------------------------
@@ -127,16 +139,40 @@ _Small = frozenset[str]  # small words that belong to what follows them
 _Draft = tuple[Cue, bool]  # a cue, and whether it is speech
 
 
-def cues(segments: Iterable[Segment], gaps: Sequence[Gap], language: str | None) -> Iterator[Cue]:
+def cues(
+    segments: Iterable[Segment],
+    gaps: Sequence[Gap],
+    language: str | None,
+    duration: int | None = None,
+) -> Iterator[Cue]:
     """Yield the subtitles of a transcript in order, holding no more than a run of it.
 
-    Each gap (they are disjoint) becomes one cue that spans it. `language` (a code, or None) chooses
-    the limits and the words to break before.
+    Each gap (they are disjoint) becomes one cue that spans it.
+
+    Args:
+        segments: in order.
+        gaps: what is missing.
+        language: code of the text's language, whatever was spoken; it chooses the limits and
+            the words to break before.
+        duration: of the media, in samples; no cue stays longer.
     """
     limits = limits_for(language)
-    leaning = _LEANING.get(language or "", frozenset())
+    leaning = LEANING.get(language or "", frozenset())
     spoken = (atom for segment in segments for atom in _atoms(segment, limits.line_length))
-    return _laid_out(_drafts(merge(spoken, _real(gaps), key=_start_ms), limits, leaning), limits)
+    drafts = _drafts(merge(spoken, _real(gaps), key=_start_ms), limits, leaning)
+    laid_out = _laid_out(drafts, limits)
+    return laid_out if duration is None else _ended(laid_out, duration * 1000 // SAMPLE_RATE)
+
+
+def cues_of(view: TranscriptView) -> Iterator[Cue]:
+    """Yield the subtitles of a transcript."""
+    return cues(view.segments(), view.gaps(), view.text_language, view.duration or None)
+
+
+def _ended(laid_out: Iterable[Cue], media_ms: int) -> Iterator[Cue]:
+    """Yield the cues so that none outlasts the media."""
+    for cue in laid_out:
+        yield replace(cue, end_ms=max(min(cue.end_ms, media_ms), cue.start_ms + 1))
 
 
 def _drafts(items: Iterable[_Atom | Gap], limits: CueLimits, leaning: _Small) -> Iterator[_Draft]:
@@ -169,7 +205,7 @@ def _gap_cue(gap: Gap) -> Cue:
     # The wording is English whatever the language of the speech, so it gets English lines.
     head, comma, reason = gap_text(gap).partition(", ")
     lines = [head + comma + reason]
-    if _width(lines[0]) > _DEFAULT.line_length:
+    if width(lines[0]) > _DEFAULT.line_length:
         lines = [head + ",", *textwrap.wrap(reason, _DEFAULT.line_length)]
     start = to_ms(gap.span.start)
     return Cue(start_ms=start, end_ms=max(to_ms(gap.span.end), start + 1), lines=tuple(lines))
@@ -214,7 +250,7 @@ def _fair(held: Cue, following: Cue, limits: CueLimits) -> int:
 
 def _stretched(cue: Cue, boundary: int | None, limits: CueLimits, *, speech: bool) -> Cue:
     """Return `cue` on the screen long enough, but not past `boundary` (None: no next cue)."""
-    reading_ms = 1000 * sum(map(_width, cue.lines)) // limits.reading_speed
+    reading_ms = 1000 * sum(map(width, cue.lines)) // limits.reading_speed
     read = min(cue.start_ms + reading_ms, cue.end_ms + _LINGER_MS)
     end = max(cue.end_ms, cue.start_ms + limits.shortest_ms, read)
     if speech:
@@ -250,10 +286,10 @@ def _partition(run: list[_Atom], breaks: list[float], limits: CueLimits) -> list
     best = [0.0] + [float("inf")] * size
     came_from = [0] * (size + 1)
     for start in range(size):
-        for end, width in _fitting(run, start, limits):
+        for end, wide in _fitting(run, start, limits):
             cost = best[start] + _CUE + breaks[end] + inside[end - 1] - inside[start]
-            if 2 * width < limits.line_length:
-                cost += _STUB * (1 - 2 * width / limits.line_length)
+            if 2 * wide < limits.line_length:
+                cost += _STUB * (1 - 2 * wide / limits.line_length)
             if end < size and run[end].start - run[start].start < limits.shortest_ms:
                 cost += _FLASH
             if cost < best[end]:
@@ -266,7 +302,7 @@ def _partition(run: list[_Atom], breaks: list[float], limits: CueLimits) -> list
 
 def _fitting(run: list[_Atom], start: int, limits: CueLimits) -> Iterator[tuple[int, int]]:
     """Yield each end, with the width, of a cue from `start` in the limits; one atom always is."""
-    lines, line, width = 1, 0, 0
+    lines, line, whole = 1, 0, 0
     latest = run[start].start + limits.longest_ms
     for index in range(start, len(run)):
         atom = run[index]
@@ -278,19 +314,19 @@ def _fitting(run: list[_Atom], start: int, limits: CueLimits) -> Iterator[tuple[
             if lines > 2:
                 return
         line += wide
-        width += wide
-        yield index + 1, width
+        whole += wide
+        yield index + 1, whole
 
 
 def _lines(atoms: list[_Atom], breaks: list[float], line_length: int) -> tuple[str, ...]:
     """Return the cue on one line if it fits, else on two, well broken and of like length."""
     whole = _joined(atoms)
-    if _width(whole) <= line_length:
+    if width(whole) <= line_length:
         return (whole,)
     options: list[tuple[float, str, str]] = []
     for index in range(1, len(atoms)):
         first, second = _joined(atoms[:index]), _joined(atoms[index:])
-        upper, lower = _width(first), _width(second)
+        upper, lower = width(first), width(second)
         if max(upper, lower) <= line_length:
             unbalance = 10 * abs(upper - lower) / line_length
             options.append((breaks[index] + unbalance, first, second))
@@ -302,7 +338,7 @@ def _joined(atoms: Sequence[_Atom]) -> str:
 
 
 def _break_cost(left: _Atom, right: _Atom, leaning: _Small) -> float:
-    if _NEVER_FIRST.issuperset(right.text):
+    if NEVER_FIRST.issuperset(right.text):
         return _IN_WORD  # A mark set off by a space, as in French.
     if _ends_sentence(left, right):
         return _SENTENCE
@@ -313,8 +349,8 @@ def _break_cost(left: _Atom, right: _Atom, leaning: _Small) -> float:
     if left.text.rstrip(_CLOSING)[-1:] in _CLAUSE_ENDS:
         return _CLAUSE
     if not right.spaced:
-        return _PLAIN if _breakable(left.text[-1], right.text[0]) else _IN_WORD
-    if _UNSPACED.match(left.text[-1]):
+        return _PLAIN if breakable(left.text[-1], right.text[0]) else _IN_WORD
+    if UNSPACED.match(left.text[-1]):
         return _CLAUSE  # Scripts without spaces between words put one between phrases.
     if left.text.lower() in leaning:
         return _AFTER_LEANING
@@ -355,19 +391,22 @@ def _atoms(segment: Segment, line_length: int) -> list[_Atom]:
     # The text is the truth; words that don't spell it can't time it.
     timed = _bare("".join(text for text, *_ in words)) == _bare(segment.text)
     atoms: list[_Atom] = []
-    spaced, clock = True, begins
+    starts = word_starts(segment.text)
+    spaced, clock, letters = True, begins, 0
     for raw, said_from, said_to in words if timed else [(segment.text, begins, ends)]:
         text = _UNPRINTABLE.sub("", raw)
         start = min(max(said_from, clock), ends)
         clock = min(max(said_to, start), ends)
         spaced = spaced or text[:1].isspace()
-        for piece in _spread(_pieces(text, line_length, whole=timed), start, clock):
+        whole = timed and not (starts and dictionary_letters(text))
+        for piece in _spread(_pieces(text, line_length, whole=whole), start, clock):
             apart = spaced or piece.spaced
-            if not apart and (joined := _together(atoms[-1], piece, line_length)):
-                atoms[-1] = joined
+            if not apart and not _parts(atoms[-1].text[-1], piece, letters, starts):
+                atoms += _together(atoms.pop(), piece, line_length)
             else:
                 atoms.append(piece._replace(spaced=apart, opens=not atoms))
             spaced = False
+            letters += dictionary_letters(piece.text)
         spaced = spaced or text[-1:].isspace()
     return atoms
 
@@ -383,25 +422,10 @@ def _pieces(text: str, line_length: int, *, whole: bool) -> list[tuple[str, bool
     for number, token in enumerate(_BREAKING_SPACE.split(text.strip())):
         if not token.strip():
             continue
-        kept = [token] if whole else _UNSPACED_RUNS.findall(token)
-        parts = [part for keep in kept for part in _bounded(keep, line_length)]
+        kept = [token] if whole else UNSPACED_RUNS.findall(token)
+        parts = [part for keep in kept for part in bounded(keep, line_length)]
         found += [(part, number > 0 and place == 0) for place, part in enumerate(parts)]
     return found
-
-
-def _bounded(text: str, line_length: int) -> list[str]:
-    """Return `text` in stretches that fit a line, never parting a letter from its marks."""
-    if len(text) <= line_length:
-        return [text]
-    parts, width = [""], 0
-    for place, character in enumerate(text):
-        wide = _width(character)
-        if wide and width == line_length and text[place - 1] != "\u200d":
-            parts.append("")
-            width = 0
-        parts[-1] += character
-        width = min(width + wide, line_length)
-    return parts
 
 
 def _spread(pieces: list[tuple[str, bool]], start: int, end: int) -> Iterator[_Atom]:
@@ -412,33 +436,25 @@ def _spread(pieces: list[tuple[str, bool]], start: int, end: int) -> Iterator[_A
         begins = start + (end - start) * done // total
         done += len(text)
         until = start + (end - start) * done // total
-        yield _Atom(text, begins, until, spaced, opens=False, width=_width(text))
+        yield _Atom(text, begins, until, spaced, opens=False, width=width(text))
 
 
-def _together(left: _Atom, right: _Atom, line_length: int) -> _Atom | None:
-    """Return both as one atom; None where a break between them is right or must be."""
-    text = left.text + right.text
-    if _breakable(left.text[-1], right.text[0]) or left.width + right.width > line_length:
-        return None
-    return left._replace(text=text, end=right.end, width=left.width + right.width)
+def _parts(before: str, piece: _Atom, letters: int, starts: frozenset[int] | None) -> bool:
+    """Tell whether a line may break before `piece`, which touches what is before it.
 
-
-def _breakable(left: str, right: str) -> bool:
-    """Return whether a line may break between two characters that touch.
-
-    Only in scripts without spaces, and by their rules: no closing mark at the
-    start of a line, no opening mark at its end (JIS X 4051; Unicode UAX 14).
+    `letters` of scripts that only a dictionary can divide stand before it.
     """
-    if right in _NEVER_FIRST or left in _NEVER_LAST or not _width(right):
-        return False
-    return bool(_UNSPACED.match(left) or _UNSPACED.match(right))
+    if starts is not None and by_dictionary(before, piece.text[0]):
+        return letters in starts
+    return breakable(before, piece.text[0])
 
 
-def _width(text: str) -> int:
-    """Return the number of characters, without those that combine with the one before."""
-    if text.isascii():
-        return len(text)
-    return sum(unicodedata.category(character) not in _NO_WIDTH for character in text)
+def _together(left: _Atom, right: _Atom, line_length: int) -> list[_Atom]:
+    """Return both as one atom, or where that would be longer than a line as they are."""
+    if left.width + right.width > line_length:
+        return [left, right._replace(spaced=False)]
+    text = left.text + right.text
+    return [left._replace(text=text, end=right.end, width=left.width + right.width)]
 
 
 def _bare(text: str) -> str:
@@ -450,50 +466,8 @@ def _bare(text: str) -> str:
 # Controls other than white space, and the byte order mark, mean nothing in text.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff]")
 _BREAKING_SPACE = re.compile("[^\\S\u00a0\u2007\u202f]+")  # not the kinds that forbid a break
-_NO_WIDTH = frozenset({"Mn", "Mc", "Me", "Cf"})
-
-_SCRIPTS_WITHOUT_SPACES = (
-    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao; Tibetan; Burmese; Khmer
-    "\u2e80-\u30ff\u31f0-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"  # CJK
-)
-_UNSPACED = re.compile(f"[{_SCRIPTS_WITHOUT_SPACES}]")
-_UNSPACED_RUNS = re.compile(f"[{_SCRIPTS_WITHOUT_SPACES}]|[^{_SCRIPTS_WITHOUT_SPACES}]+")
 
 _CLOSING = "\"'\u201d\u2019\u00bb)]}\u300d\u300f\uff09"
 _SENTENCE_ENDS = frozenset(".!?\u2026\u3002\uff01\uff1f\u0964\u061f\u06d4\u104b\u17d4")
 _CLAUSE_ENDS = frozenset(",;:\u2014\u2013\u3001\uff0c\uff1b\uff1a\u060c\u061b\u2026.")
 _ABBREVIATION = re.compile(r"(?:^|\W)(?:[^\W\d_]|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|No|bzw|ca|Hr|Fr)\.$")
-
-# Thai and Lao vowels that are written beside their consonant belong to it.
-_NEVER_FIRST = frozenset(
-    ",.!?;:)]}%\u2026\u201d\u2019\u00bb"
-    "\u3001\u3002\uff0c\uff0e\uff01\uff1f\uff1b\uff1a\uff09\u300b\u300d\u300f\u3011\u30fb\u30fc"
-    "\u3005\u3041\u3043\u3045\u3047\u3049\u3063\u3083\u3085\u3087\u308e\u30a1\u30a3\u30a5\u30a7"
-    "\u30a9\u30c3\u30e3\u30e5\u30e7\u30ee\u0e30\u0e32\u0e33\u0e45\u0e46\u0e2f\u0eb0\u0eb2\u0eb3"
-)
-_NEVER_LAST = frozenset(
-    "([{\u201c\u2018\u00ab\uff08\u300a\u300c\u300e\u3010"
-    "\u0e40\u0e41\u0e42\u0e43\u0e44\u0ec0\u0ec1\u0ec2\u0ec3\u0ec4\u200d"
-)
-
-# The small words that belong to what follows: break before one, never after.
-_LEANING_WORDS = """
-en a about after an and are as at because before but by for from if in into is my of on or our
-   since so than that the their this through to was when where which while who will with your
-de aber als an auf aus bei das dass dem den der des die durch ein eine einem einen einer für gegen
-   im in mit nach oder ohne seit sich über um und unter von vor weil wenn wie wo zu zum zur
-fr à au aux avec car chez comme contre dans de des donc du elle en et il la le les leur mais ou où
-   par pas pour puis quand que qui sans ses si sous sur un une vers
-es a al aunque como con cuando de del desde donde e el en entre hacia hasta la las los ni o para
-   pero por porque que se si sin sobre su un una y
-it a al alla che come con da dal della di dove e gli i il in la le lo ma nel nella o per perché
-   quando se su tra un una
-pt a ao as até com como da das de do dos e em entre mas na nas no nos o os ou para pela pelo por
-   porque quando que se sem sobre um uma
-nl aan als bij dat de die door een en het in maar met na naar of om omdat onder op over te tegen
-   tot uit van voor want wanneer zonder
-"""
-_LEANING: dict[str, _Small] = {
-    entry[:2]: frozenset(entry[3:].split())
-    for entry in _LEANING_WORDS.strip().replace("\n  ", "").split("\n")
-}

@@ -17,8 +17,8 @@ from longscribe.config import DecodeSettings, PlanSettings, RecognizerSettings, 
 from longscribe.types import Chunk, Glossary, WindowBias
 
 KEY_VERSION = 2
-"""Raised when the meaning of what is hashed changes, or when results of before lack something. 2:
-words at the ends of windows, which timestamp tokens had lost (docs/decisions/0020)."""
+"""Raised when the meaning of what is hashed changes, or when results of before lack something.
+2: words at the ends of windows, lost with timestamp tokens (docs/decisions/0020)."""
 
 
 def digest(*parts: Any) -> str:

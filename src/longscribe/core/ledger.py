@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from longscribe.core.coverage import (
+    audio_extent,
     chunk_entries,
     declared_wordless,
     gap_entries,
@@ -17,9 +18,11 @@ from longscribe.core.coverage import (
 )
 from longscribe.core.ladder import Step, split, split_point
 from longscribe.core.lifecycle import SETTLED, ChunkState, moved
+from longscribe.core.losses import with_losses
 from longscribe.core.stitching import stitch
 from longscribe.ports import PlannedChunk
 from longscribe.types import (
+    AudioSeal,
     Chunk,
     ChunkResult,
     CoverageEntry,
@@ -60,6 +63,12 @@ class ChunkEntry:
     def chunk(self) -> Chunk:
         return self.planned.chunk
 
+    @property
+    def seal(self) -> AudioSeal:
+        """What the audio of the chunk must be."""
+        heard = self.planned.heard or audio_extent(self.chunk)
+        return AudioSeal(span=heard, digest=self.planned.audio)
+
     def move(self, to: ChunkState) -> None:
         self.state = moved(self.state, to)
 
@@ -75,6 +84,8 @@ class Ledger:
     """Of the whole recording, once it has been read to the end."""
     tail: Gap | None = None
     """Audio that the media promised and did not hold."""
+    lost: tuple[Gap, ...] = ()
+    """The same in the midst of it, in order."""
     language_windows: tuple[Window, ...] = ()
     """The windows from which the language is judged, once they are known."""
 
@@ -91,7 +102,7 @@ class Ledger:
         assert before is not None, f"chunk {entry.label} can't be split"
         first, second = (
             ChunkEntry(
-                planned=PlannedChunk(chunk=chunk, audio=entry.planned.audio),
+                planned=PlannedChunk(chunk=chunk, audio=entry.planned.audio, heard=entry.seal.span),
                 label=f"{entry.label}.{number}",
                 start=step,
             )
@@ -118,6 +129,12 @@ class Ledger:
             self.language_windows = tuple(windows[: LANGUAGE_WINDOWS.stop - 1])
 
     @property
+    def language_seals(self) -> tuple[AudioSeal, ...]:
+        """What the audio of the windows must be from which the language is judged."""
+        windows = set(self.language_windows)
+        return tuple(e.seal for e in self.entries if not windows.isdisjoint(e.chunk.windows))
+
+    @property
     def settled(self) -> bool:
         """True when the plan is complete and every chunk is done or given up."""
         return self.duration is not None and all(e.state in SETTLED for e in self.entries)
@@ -128,6 +145,7 @@ class Ledger:
     @property
     def gaps(self) -> list[Gap]:
         found = [entry.gap for entry in self.entries if entry.gap is not None]
+        found = sorted([*found, *self.lost], key=lambda gap: gap.span) if self.lost else found
         return [*found, self.tail] if self.tail is not None else found
 
 
@@ -136,6 +154,7 @@ class LedgerView:
     """The transcript so far, read chunk by chunk; fulfils `TranscriptView`.
 
     Args:
+        text_language: of what is written, where that is not what is spoken.
         ledger: the state of every chunk.
         load: returns a finished chunk's result.
         expected: length by the media's header, until the true one is known.
@@ -143,6 +162,7 @@ class LedgerView:
 
     media: str
     language: str | None
+    text_language: str | None
     ledger: Ledger
     load: Callable[[ChunkEntry], ChunkResult]
     expected: int
@@ -185,8 +205,8 @@ class LedgerView:
             rest = CoverageEntry(span=tail.span, kind=CoverageKind.GAP, reason=tail.reason)
         else:
             rest = CoverageEntry(span=Span(start=end, end=self.duration), kind=CoverageKind.PENDING)
-        covered = declared_wordless([*entries, rest], wordless_spans(self.windows()))
-        return merged(covered)
+        covered = with_losses([*entries, rest], self.ledger.lost)
+        return merged(declared_wordless(covered, wordless_spans(self.windows())))
 
     def _cover(self, entry: ChunkEntry) -> Iterator[CoverageEntry]:
         if entry.state is ChunkState.DONE and not entry.chunk.windows:

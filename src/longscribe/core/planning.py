@@ -97,6 +97,18 @@ class ChunkPlanner:
     def _longest(self) -> int:
         return round(self._target * (1 + self.settings.reach))
 
+    def expected(self, duration: int | None) -> int | None:
+        """Return about how many chunks a recording of so many samples has; None if not known."""
+        if self.whole:
+            return 1
+        if duration is None:
+            return None
+        count, rest = 1, duration
+        while rest > self._target_of(count - 1) * (1 + self.settings.reach):
+            rest -= self._target_of(count - 1)
+            count += 1
+        return count
+
     def feed(self, probabilities: Sequence[float], levels: Sequence[float]) -> list[Chunk]:
         """Take the next frames; return the chunks that are now decided."""
         self._probabilities.extend(probabilities)

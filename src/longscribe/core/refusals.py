@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from longscribe.config import BiasMode, DecodeSettings, Task
 from longscribe.errors import RecognizerError
+from longscribe.languages import LANGUAGES
 from longscribe.ports import Capabilities
 
 PROMPTS = "prompts"
@@ -32,6 +33,20 @@ def demands(settings: DecodeSettings, bias: BiasMode) -> tuple[str, ...]:
         TRANSLATE: settings.task is Task.TRANSLATE,
     }
     return tuple(name for name, wanted in needed.items() if wanted)
+
+
+def only_language(capabilities: Capabilities) -> str:
+    """Return the one language that a model knows; empty if there are several."""
+    return capabilities.languages[0] if len(capabilities.languages) == 1 else ""
+
+
+def one_language_notice(language: str) -> str:
+    """Return what whoever named no language should know of a model that knows only one."""
+    name = LANGUAGES.by_code.get(language, language).title()
+    return (
+        f"This model knows only {name}, and no --language was given: that {name} is spoken was "
+        f"not found out. Speech in another language comes out as {name} words that nobody said."
+    )
 
 
 def check_capabilities(

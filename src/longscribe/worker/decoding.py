@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
 from longscribe.config import BiasMode, BiasSettings, text_language
 from longscribe.core.bias.ranking import of_language
+from longscribe.core.bias.retrieval import TermIndex
+from longscribe.core.composed import composed_window
 from longscribe.core.coverage import audio_extent
 from longscribe.core.quality import best_hearing, complaint, other_hearings, without_piles
+from longscribe.errors import SpoolError
+from longscribe.job_files import BYTES_PER_SAMPLE, check_samples, open_samples
 from longscribe.ports import (
     DecodeTask,
     LanguageTask,
@@ -23,9 +28,10 @@ from longscribe.ports import (
     Recognizer,
     WindowAudio,
 )
-from longscribe.types import ChunkResult, Glossary, Segment, Span, Window, WindowResult
+from longscribe.types import AudioSeal, ChunkResult, Glossary, Segment, Span, Window, WindowResult
 from longscribe.worker.factories import find_factory
 from longscribe.worker.messages import BatchDone, ChunkDecoded, LanguageHeard
+from longscribe.worker.pronunciations import MANY, KeptPronunciations
 from longscribe.worker.verifying import Verifier
 from longscribe.worker.wordless import SecondDecoder
 
@@ -34,6 +40,13 @@ if TYPE_CHECKING:
 
 LANGUAGE_WINDOWS = 8
 """Most windows judged to tell the language: one batch, up to four minutes."""
+
+_OUR_OWN_TROUBLE = frozenset({errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+"""Why a file can't be mapped that may be in order."""
+
+
+TELL_EVERY = 2.0
+"""Seconds between two signs of progress from work that yields no windows."""
 
 
 class ChunkDecoder:
@@ -58,11 +71,16 @@ class ChunkDecoder:
     def tell_language(self, task: LanguageTask) -> LanguageHeard:
         """Tell the language of some windows, judged together."""
         windows = task.windows[:LANGUAGE_WINDOWS]
-        guess = self._recognizer.detect_language([self._audio(window) for window in windows])
+        audio = self._audio(windows, task.audio)
+        guess = self._recognizer.detect_language(audio)
         return LanguageHeard(guess=guess, windows=len(windows))
 
     def decode(self, task: DecodeTask) -> Iterator[BatchDone | ChunkDecoded]:
-        """Decode a chunk; report each batch, and the result last."""
+        """Decode a chunk; report each batch, and the result last.
+
+        Raises:
+            SpoolError: the spool does not hold the audio that was planned.
+        """
         started = time.monotonic()
         chunk_id = task.chunk.chunk_id
         verifying = task.bias.mode is BiasMode.VERIFY
@@ -71,8 +89,13 @@ class ChunkDecoder:
         word_times = self._recognizer.capabilities.word_times
         settings = replace(task.settings, word_times=word_times or task.settings.word_times)
         audio = [
-            WindowAudio(window=window, bias=bias, pcm=self._audio(window))
-            for window, bias in zip(task.chunk.windows, task.biases, strict=True)
+            WindowAudio(window=window, bias=bias, pcm=pcm)
+            for window, bias, pcm in zip(
+                task.chunk.windows,
+                task.biases,
+                self._audio(task.chunk.windows, task.audio),
+                strict=True,
+            )
         ]
         results: dict[int, WindowResult] = {}
         for batch in self._recognizer.decode(audio, settings, chunk_id):
@@ -88,18 +111,12 @@ class ChunkDecoder:
                 yield BatchDone(chunk_id=chunk_id, windows=1, samples=0)
         if word_times:
             yield from self._fill(results, audio, replace(task, settings=settings))
-        windows = tuple(results[member.window.index] for member in audio)
+        windows = tuple(composed_window(results[member.window.index]) for member in audio)
         if verifying and self._glossary.terms:
             language = text_language(settings.task, settings.language) or "en"
-            verifier = self._verifier(task.bias, language)
+            verifier = yield from _told(self._verifier(task.bias, language), chunk_id)
             steps = verifier.verify(windows, audio, settings, chunk_id)
-            while True:
-                try:
-                    batch = next(steps)
-                except StopIteration as end:
-                    windows = end.value
-                    break
-                yield BatchDone(chunk_id=chunk_id, windows=len(batch), samples=0)
+            windows = yield from _told(steps, chunk_id)
         if not task.settings.word_times:
             windows = tuple(_without_words(window) for window in windows)
         yield ChunkDecoded(
@@ -118,27 +135,88 @@ class ChunkDecoder:
             results[better.window.index] = better
             yield BatchDone(chunk_id=task.chunk.chunk_id, windows=1, samples=0)
 
-    def _verifier(self, settings: BiasSettings, language: str) -> Verifier:
+    def _verifier(
+        self, settings: BiasSettings, language: str
+    ) -> Generator[tuple[()], None, Verifier]:
         """Return what verifies text in this language; its index over the terms is built once."""
         key = settings, language
         if key not in self._verifiers:
             load = cast(LanguageToolsFactory, find_factory(self._language_tools))
-            self._verifiers[key] = Verifier(
-                self._recognizer,
-                of_language(self._glossary, language),
-                settings,
-                load(settings.pronouncer, language),
-            )
+            tools = load(settings.pronouncer, language)
+            glossary = of_language(self._glossary, language)
+            pronounce = tools.pronouncer.pronounce
+            if len(glossary.terms) >= MANY:
+                kept = KeptPronunciations(tools.pronouncer, language, self._spool.parent)
+                pronounce = kept.pronounce
+            building = TermIndex.building(glossary.terms, pronounce)
+            index = yield from _steps(building)
+            self._verifiers[key] = Verifier(self._recognizer, glossary, settings, tools, index)
         return self._verifiers[key]
 
-    def _audio(self, window: Window) -> Pcm:
-        return self._samples(window.span)
+    def _audio(self, windows: Sequence[Window], seals: Sequence[AudioSeal]) -> list[Pcm]:
+        """Compare the samples with those planned; then map each window's.
+
+        Raises:
+            SpoolError: they are others.
+        """
+        return self._mapped([window.span for window in windows], seals)
 
     def _samples(self, span: Span) -> Pcm:
-        """Map a part of the recording; only its own pages are touched, and only while in use."""
-        return np.memmap(
-            self._spool, dtype="<i2", mode="r", offset=2 * span.start, shape=(span.length,)
-        )
+        """Map a part of the audio of a chunk whose samples were compared already."""
+        return self._mapped([span], ())[0]
+
+    def _mapped(self, spans: Sequence[Span], seals: Sequence[AudioSeal]) -> list[Pcm]:
+        """Map parts of the recording; only their own pages are touched, and only while in use."""
+        try:
+            with open_samples(self._spool) as file:
+                check_samples(file, seals)
+                return [
+                    np.memmap(
+                        file,
+                        dtype="<i2",
+                        mode="r",
+                        offset=BYTES_PER_SAMPLE * span.start,
+                        shape=(span.length,),
+                    )
+                    for span in spans
+                ]
+        except (OSError, ValueError) as error:  # it has gone, or ends too soon
+            if getattr(error, "errno", None) in _OUR_OWN_TROUBLE:
+                raise
+            raise SpoolError(
+                f"The decoded audio in {self._spool} can't be read ({error}).",
+                "The disk fails, or something removes it: give --job-dir another folder.",
+            ) from error
+
+
+Done = TypeVar("Done")
+
+
+def _steps(building: Generator[None, None, Done]) -> Generator[tuple[()], None, Done]:
+    """Return what is being built; each step towards it is a batch of nothing."""
+    while True:
+        try:
+            next(building)
+        except StopIteration as end:
+            built: Done = end.value
+            return built
+        yield ()
+
+
+def _told(
+    steps: Generator[Sequence[WindowResult], None, Done], chunk_id: int
+) -> Generator[BatchDone, None, Done]:
+    """Return what the steps lead to; tell of each batch, and of progress without one at times."""
+    told = time.monotonic()
+    while True:
+        try:
+            batch = next(steps)
+        except StopIteration as end:
+            done: Done = end.value
+            return done
+        if batch or time.monotonic() - told >= TELL_EVERY:
+            yield BatchDone(chunk_id=chunk_id, windows=len(batch), samples=0)
+            told = time.monotonic()
 
 
 def _progress(chunk_id: int, batch: Sequence[WindowResult]) -> BatchDone:

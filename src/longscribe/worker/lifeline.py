@@ -52,6 +52,9 @@ class Lifeline:
     def __init__(self) -> None:
         self._channel: Channel[FromChildMessage, ToChildMessage] = claim_standard_streams()
         self._inbox: queue.SimpleQueue[ToChildMessage] = queue.SimpleQueue()
+        # As we are started so are the programs that we start (espeak-ng): how they end is ours to
+        # learn, whatever the program above us has ignored.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         faulthandler.enable()
         # Written by a C handler, so it works while native code holds the GIL.
         faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
@@ -89,7 +92,11 @@ class Lifeline:
 
 
 def die_with_parent() -> None:
-    """Make sure that we end when the supervisor does, even in a hang that holds the GIL."""
+    """Make sure that we end when the supervisor does, even in a hang that holds the GIL.
+
+    Linux means the thread that started us, which therefore ends with the supervisor only
+    (`adapters/executors/starting.py`).
+    """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             if ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0:

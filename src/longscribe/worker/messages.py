@@ -24,7 +24,7 @@ from pydantic import Field, TypeAdapter
 
 from longscribe import version
 from longscribe.config import MemorySettings, RecognizerSettings
-from longscribe.job_events import MediaEnded, MediaOpened, MediaProblem
+from longscribe.job_events import AudioMissing, MediaEnded, MediaOpened, MediaProblem
 from longscribe.ports import Capabilities, DecodeTask, FramesHeard, LanguageTask, ReadTask
 from longscribe.types import ChunkResult, FailureKind, Glossary, LanguageGuess, MemoryReading
 from longscribe.wire import from_json, to_json
@@ -165,6 +165,7 @@ FromChildMessage = (
     | EngineFound
     | MediaOpened
     | MediaProblem
+    | AudioMissing
     | FramesHeard
     | MediaEnded
     | ModelLoaded

@@ -7,12 +7,15 @@ code that meets whatever files people have; here they can only take down a child
 from __future__ import annotations
 
 import os
+import shutil
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, cast
 
+from longscribe.core.room import BYTES_A_SAMPLE, CHECK_EVERY, is_short, shortage
 from longscribe.errors import LongscribeError, StorageError
-from longscribe.job_events import MediaEnded, MediaOpened, MediaProblem
+from longscribe.job_events import AudioMissing, MediaEnded, MediaOpened, MediaProblem
+from longscribe.job_files import open_spool
 from longscribe.ports import (
     FramesHeard,
     MediaReader,
@@ -69,12 +72,16 @@ def _read(task: ReadTask, line: Line) -> None:
     open_media = cast(MediaReaderFactory, find_factory(task.reader))
     detector = cast(SpeechDetectorFactory, find_factory(task.detector))
     reader = open_media(Path(task.media), task.audio_track)
+    room = _Room(Path(task.spool))
+    if reader.info.duration is not None and reader.info.duration_is_exact:
+        room.expect(reader.info.duration)
     line.send(MediaOpened(info=reader.info))
     gate = _Gate(line)
-    with _open_spool(Path(task.spool)) as spool:
+    with open_spool(Path(task.spool)) as spool:
         ear = _Ear(detector())
         for block in reader.blocks():
             spool.write(block.tobytes())
+            room.took(len(block))
             ear.hear(block)
             _report_problems(reader, line)
             if ear.unreported >= REPORT_EVERY or gate.closed_at(ear.heard):
@@ -88,23 +95,50 @@ def _read(task: ReadTask, line: Line) -> None:
         spool.flush()
         os.fsync(spool.fileno())
     line.send(ear.report())
-    line.send(MediaEnded(duration=ear.position))
+    line.send(MediaEnded(duration=ear.position, peak=round(reader.peak, 6)))
     reader.close()
 
 
 def _report_problems(reader: MediaReader, line: Line) -> None:
     for position, message in reader.problems():
         line.send(MediaProblem(at=position, message=message))
+    for loss in reader.losses():
+        line.send(AudioMissing(loss=loss))
 
 
-def _open_spool(path: Path) -> BinaryIO:
-    """Open the spool for writing from its start, without cutting it off.
+class _Room:
+    """Keeps the spool from filling the disk.
 
-    A worker may have mapped it: after a crash of the reader the file is read once
-    more, and a map of a file that shrinks kills its process.
+    Raises:
+        StorageError: from its methods, when there is no room.
     """
-    path.touch()
-    return path.open("r+b")
+
+    def __init__(self, spool: Path) -> None:
+        self._spool = spool
+        self._unchecked = 0
+
+    def expect(self, samples: int) -> None:
+        """Refuse what can't be spooled before anything is."""
+        there = self._spool.stat().st_size if self._spool.exists() else 0
+        disk = shutil.disk_usage(self._spool.parent)
+        if (told := shortage(samples - there // BYTES_A_SAMPLE, disk.free, disk.total)) is not None:
+            raise StorageError(
+                f"The recording can't be spooled to {self._spool.parent}: {told}.",
+                "Make room there or give --job-dir a folder on another disk, and run again.",
+            )
+
+    def took(self, samples: int) -> None:
+        """Count what was spooled, and look at the disk now and then."""
+        self._unchecked += samples * BYTES_A_SAMPLE
+        if self._unchecked < CHECK_EVERY:
+            return
+        self._unchecked = 0
+        disk = shutil.disk_usage(self._spool.parent)
+        if is_short(disk.free, disk.total):
+            raise StorageError(
+                f"The audio can't be spooled to {self._spool.parent}: the disk is almost full.",
+                "Make room there or give --job-dir a folder on another disk, and run again.",
+            )
 
 
 class _Gate:

@@ -96,7 +96,15 @@ class Weighed:
 
 
 class Verifier:
-    """Verifies one glossary with one recognizer. The index over the terms is built once."""
+    """Verifies one glossary with one recognizer. The index over the terms is built once.
+
+    Args:
+        recognizer: hears again, and scores.
+        glossary: without the terms of other languages.
+        settings: how to verify.
+        language: what is known of the text's language.
+        index: over the terms of the glossary; built here if not given.
+    """
 
     def __init__(
         self,
@@ -104,11 +112,12 @@ class Verifier:
         glossary: Glossary,
         settings: BiasSettings,
         language: LanguageTools,
+        index: TermIndex | None = None,
     ) -> None:
         self._recognizer = recognizer
         self._settings = settings
         self._language = language
-        self._index = TermIndex.build(glossary.terms, language.pronouncer.pronounce)
+        self._index = index or TermIndex.build(glossary.terms, language.pronouncer.pronounce)
         self._never = {compared(text) for text in glossary.never}
         self._too_far = (
             "too far in sound for so long a glossary"
@@ -126,34 +135,38 @@ class Verifier:
     ) -> Generator[tuple[WindowResult, ...], None, tuple[WindowResult, ...]]:
         """Verify the windows of one chunk; yield each batch of the second pass as it is done.
 
+        Yields nothing at all as another sign of progress: among 100,000 terms, looking for
+        those that sound alike takes many seconds a window.
+
         Returns:
             The windows with accepted terms in their places, and all proposals.
         """
-        found = self._retrieve(results)
+        found = yield from self._retrieve(results)
         second: dict[int, WindowResult] = {}
         if self._settings.second_pass and self._recognizer.capabilities.prompts:
             for batch in self._decode_again(found, audio, settings, chunk_id):
                 second.update((result.window.index, result) for result in batch)
                 yield batch
-        return tuple(
-            self._settle(result, member, place, second.get(result.window.index), settings)
-            for result, member, place in zip(results, audio, found, strict=True)
-        )
+        settled = []
+        for result, member, place in zip(results, audio, found, strict=True):
+            again = second.get(result.window.index)
+            settled.append(self._settle(result, member, place, again, settings))
+            yield ()
+        return tuple(settled)
 
-    def _retrieve(self, results: Sequence[WindowResult]) -> list[_Found]:
+    def _retrieve(
+        self, results: Sequence[WindowResult]
+    ) -> Generator[tuple[()], None, list[_Found]]:
         """Look for terms in every window; what its neighbours hold as well ranks higher."""
         heard = [Heard.of(result) for result in results]
         words = self._heard_words(heard)
         spans = [result.window.owns for result in results]
         limits = [self._limit(span) for span in spans]
-        hits = [
-            [
-                hit
-                for hit in self._index.find(each, span, limit.farthest)
-                if self._is_worth(hit, each, limit)
-            ]
-            for each, span, limit in zip(words, spans, limits, strict=True)
-        ]
+        hits = []
+        for each, span, limit in zip(words, spans, limits, strict=True):
+            near = self._index.find(each, span, limit.farthest)
+            hits.append([hit for hit in near if self._is_worth(hit, each, limit)])
+            yield ()
         owned = [
             [hit for hit in here if _middle(hit.first, hit.last, each) in _range(span)]
             for here, each, span in zip(hits, heard, spans, strict=True)

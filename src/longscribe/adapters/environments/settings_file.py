@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from longscribe.adapters.environments import places
 from longscribe.errors import UsageError
+from longscribe.paths import absolute, expanded
 
 _EXPECTED = 'Expected: [recognizers.NAME] with python = "/path/to/python".'
 _SAID = {
@@ -98,7 +99,7 @@ def _executable(given: str, name: str, file: Path) -> Path:
             raise UsageError(f"{key} is {given!r}, which is not on the PATH.", _EXPECTED)
         return Path(found)
     # Its links are kept: a venv's Python is a link, and knows the venv by its own path.
-    path = file.absolute().parent / Path(given).expanduser()
+    path = absolute(file).parent / expanded(given)
     if not path.exists():
         raise UsageError(f"{key} is {given!r}, which does not exist.", _EXPECTED)
     if path.is_dir():

@@ -39,7 +39,7 @@ class OomWatch:
 
 def how_it_ended(child: Child, exit_report: ExitReport, oom: OomWatch) -> ChunkFailure:
     """Return the failure of a worker that ended by itself or was killed by others."""
-    if exit_report.signal == signal.SIGKILL and oom.struck():
+    if (exit_report.signal == signal.SIGKILL or exit_report.unknown) and oom.struck():
         kind, told = FailureKind.OOM, "the system ended the worker because memory ran out"
     elif exit_report.exit_code == 0:
         kind, told = FailureKind.NO_ANSWER, "the worker ended without an answer (exit status 0)"

@@ -16,12 +16,15 @@ from longscribe.adapters.executors.failures import (
     failed,
     how_it_ended,
 )
+from longscribe.adapters.executors.logs import next_log
 from longscribe.config import DeadlineSettings, MemorySettings, RecognizerSettings
+from longscribe.core.crew import shared_out
 from longscribe.core.governor import Governor, Remedy
 from longscribe.core.patience import Pace, Stopwatch
-from longscribe.core.refusals import check_capabilities
+from longscribe.core.refusals import check_capabilities, only_language
 from longscribe.errors import LongscribeError, RecognizerError, WorkerStartError, from_slug
 from longscribe.job_events import (
+    AudioMissing,
     BatchDecoded,
     LanguageDetected,
     MediaEnded,
@@ -131,6 +134,8 @@ class Supervisor:
     _inbox: Inbox = field(default_factory=queue.SimpleQueue)
     _reader: Child | None = None
     _pool: list[_Worker] = field(default_factory=list)
+    _started: int = 1
+    """The most workers that were started at the same time."""
     _has_loaded: bool = False
     """True once any worker has loaded the model as asked: then it can be loaded."""
     _watch: Stopwatch = field(default_factory=Stopwatch)
@@ -160,8 +165,10 @@ class Supervisor:
             self._reader_progress = self.watched
             self._reader.send(ReadUntil(position=position))
 
-    def start_workers(self) -> None:
-        for number in range(len(self._pool), self.workers):
+    def start_workers(self, chunks: int | None) -> None:
+        count = self.workers if chunks is None else max(1, min(chunks, self.workers))
+        self._started = max(count, self._started)
+        for number in range(len(self._pool), count):
             settings = self.recipe.settings
             child = self._start_worker(settings)
             worker = _Worker(number=number, child=child, settings=settings)
@@ -216,9 +223,7 @@ class Supervisor:
 
     def _start(self, module: str, name: str) -> Child:
         self.dumps.mkdir(parents=True, exist_ok=True)
-        taken = (int(path.stem.rpartition("-")[2]) for path in self.dumps.glob(f"{name}-*.log"))
-        log = self.dumps / f"{name}-{max(taken, default=0) + 1}.log"
-        log.touch()
+        log = next_log(self.dumps, name)
         return self.start_child(module, self._inbox, log)
 
     def _start_worker(self, settings: RecognizerSettings) -> Child:
@@ -226,7 +231,11 @@ class Supervisor:
         child.send(
             LoadModel(
                 factory=self.recipe.factory,
-                settings=settings,
+                # Workers that are not needed leave their threads to those that are.
+                settings=replace(
+                    settings,
+                    cpu_threads=shared_out(settings.cpu_threads, self.workers, self._started),
+                ),
                 model_path=self.recipe.model_path,
                 spool=str(self.spool),
                 glossary=self.recipe.glossary,
@@ -306,7 +315,7 @@ class Supervisor:
                 yield message
             case Hello():
                 pass
-            case MediaOpened() | MediaProblem():
+            case MediaOpened() | MediaProblem() | AudioMissing():
                 yield message
             case MediaEnded():
                 self._reader = None
@@ -425,6 +434,7 @@ class Supervisor:
                     compute_type=message.compute_type,
                     seconds=round(message.seconds, 3),
                     memory=message.memory,
+                    only_language=only_language(message.capabilities),
                 )
                 if worker.task is not None:
                     worker.child.send(worker.task)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from longscribe.adapters.executors.child import Child, Ended, ExitReport, Inbox
+from longscribe.adapters.executors.starting import start_thread
 from longscribe.worker.messages import FromChildMessage, ToChildMessage
 
 JOIN_SECONDS = 2.0
@@ -56,7 +57,7 @@ class ChildThread:
         self.log = log
         self._line = ThreadLine(child=self, inbox=inbox)
         self._thread = threading.Thread(target=self._run, args=(module,), name=module, daemon=True)
-        self._thread.start()
+        start_thread(self._thread)
 
     def _run(self, module: str) -> None:
         try:

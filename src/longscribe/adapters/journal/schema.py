@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 APPLICATION_ID = 0x4C534A31
 """`LSJ1`, in SQLite's own header: tells our file from any other database."""
 
 LEDGER = {
     1: "events, plans, languages, attempts, results and gaps",
+    2: "what was written to the output files",
 }
-"""Version → what it brought. Add a line with every change to `TABLES`."""
+"""Version → what it brought. Add a line with every change to `ADDED`."""
 
 VERSION = max(LEDGER)
 
-TABLES = (
+_FIRST = (
     # One row for each version of this schema that the file has had.
     "CREATE TABLE schema_ledger (version INTEGER PRIMARY KEY, note TEXT NOT NULL)",
     # What happened, in order. `at` is UTC; outputs never hold it.
@@ -50,3 +53,20 @@ TABLES = (
         tab TEXT NOT NULL, row TEXT NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (tab, row)
     ) WITHOUT ROWID""",
 )
+
+ADDED: Mapping[int, tuple[str, ...]] = {
+    1: _FIRST,
+    2: (
+        # Contents that were, or were about to be, put in place of an output file.
+        "CREATE TABLE written (digest TEXT PRIMARY KEY) WITHOUT ROWID",
+        # The last content that was surely in place: `slot` is folder and format.
+        "CREATE TABLE delivered (slot TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID",
+    ),
+}
+"""Version → the tables that it added. A journal of an earlier version is given them when a run
+opens it, and is read without them."""
+
+
+def tables(version: int) -> tuple[str, ...]:
+    """Return the statements that make a journal of that version."""
+    return tuple(made for number in range(1, version + 1) for made in ADDED[number])

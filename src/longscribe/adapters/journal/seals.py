@@ -12,7 +12,7 @@ import sqlite3
 import zlib
 from collections.abc import Mapping
 
-from longscribe.adapters.journal.schema import TABLES
+from longscribe.adapters.journal.schema import VERSION, tables
 
 SEALED: Mapping[str, tuple[str, ...]] = {
     "event": ("seq", "at", "type", "body"),
@@ -22,8 +22,12 @@ SEALED: Mapping[str, tuple[str, ...]] = {
     "attempt": ("id", "key", "label", "number", "task", "failure"),
     "result": ("key", "body"),
     "gap": ("key", "body"),
+    "written": ("digest",),
+    "delivered": ("slot", "digest"),
 }
 """Table → its columns."""
+_SINCE = {"written": 2, "delivered": 2}
+"""Table → the version of the schema that brought it, where that is not the first."""
 _IDENTITIES = {"chunk": ("plan", "chunk_id")}
 """Table → the columns that name a row, where the first alone does not."""
 
@@ -43,15 +47,20 @@ def keep_seals(db: sqlite3.Connection) -> None:
             )
 
 
-def broken_seals(db: sqlite3.Connection) -> str:
-    """Return what is wrong with the rows of a journal, as a clause; empty if nothing is."""
+def broken_seals(db: sqlite3.Connection, version: int = VERSION) -> str:
+    """Return what is wrong with the rows of a journal of that version of the schema, as a clause.
+
+    Empty if nothing is.
+    """
     db.create_function("checksum", -1, _checksum, deterministic=True)
     statements = db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")
     made = {sql.strip() for (sql,) in statements}
-    if made != {statement.strip() for statement in TABLES}:
+    if made != {statement.strip() for statement in tables(version)}:
         return "its tables are not as they were made"
     rows = 0
     for table in SEALED:
+        if _SINCE.get(table, 1) > version:
+            continue
         count, bad = db.execute(
             f"SELECT count(*), total(seal.sum IS NOT {_sum(table, 'it')}) FROM {table} AS it "  # noqa: S608
             f"LEFT JOIN seal ON seal.tab = '{table}' AND seal.row = {_identity(table, 'it')}"

@@ -1,6 +1,5 @@
 """The journal in SQLite: `job.db` of the job folder.
 
-WAL with `synchronous=FULL`: a commit that has returned survives a power cut.
 Each call below is one transaction, so an event and what it speaks of are stored
 together or not at all.
 """
@@ -8,37 +7,28 @@ together or not at all.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter
-
-from longscribe.adapters.journal.schema import APPLICATION_ID, LEDGER, TABLES, VERSION
-from longscribe.adapters.journal.seals import broken_seals, keep_seals
-from longscribe.adapters.storage import sync_folder
-from longscribe.errors import JournalError, StorageError
-from longscribe.job_events import AttemptStarted, JobEvent
+from longscribe.adapters.journal.output_records import OutputRecords
+from longscribe.adapters.journal.records import (
+    CHUNK,
+    EVENT,
+    FAILURE,
+    GAP,
+    LANGUAGE,
+    RECORDING,
+    RESULT,
+    TASK,
+    add_event,
+    read_events,
+)
+from longscribe.job_events import AttemptStarted, JobEvent, RunStarted, UnknownEvent
 from longscribe.ports import DecodeTask, PlannedChunk, StoredPlan
-from longscribe.types import Chunk, ChunkFailure, ChunkResult, Gap, LanguageGuess, Recording
+from longscribe.types import ChunkFailure, ChunkResult, Gap, LanguageGuess
 from longscribe.wire import from_json, to_json
 
-EVENT: TypeAdapter[JobEvent] = TypeAdapter(Annotated[JobEvent, Field(discriminator="type")])
-_CHUNK: TypeAdapter[Chunk] = TypeAdapter(Chunk)
-_RECORDING: TypeAdapter[Recording] = TypeAdapter(Recording)
-_LANGUAGE: TypeAdapter[LanguageGuess] = TypeAdapter(LanguageGuess)
-_RESULT: TypeAdapter[ChunkResult] = TypeAdapter(ChunkResult)
-_FAILURE: TypeAdapter[ChunkFailure] = TypeAdapter(ChunkFailure)
-_GAP: TypeAdapter[Gap] = TypeAdapter(Gap)
-_TASK: TypeAdapter[DecodeTask] = TypeAdapter(DecodeTask)
 
-_ELSEWHERE = "Use another --job-dir, or move it away to start afresh; it is left as it is."
-
-
-class SqliteJournal:
+class SqliteJournal(OutputRecords):
     """Fulfils `Journal`. For one process and one thread at a time (the job's lock sees to it).
 
     Args:
@@ -46,91 +36,35 @@ class SqliteJournal:
         on_network: the file lies on a network file system.
 
     Raises:
-        JournalError: the file is damaged, is no journal, or is of another version.
+        JournalError: the file is damaged, is no journal, or is of a later version.
         StorageError: the disk is full or fails.
     """
-
-    def __init__(self, path: Path, *, on_network: bool) -> None:
-        self._path = path
-        with self._translated():
-            self._db = connect(path)
-            try:
-                self._prepare(on_network=on_network)
-            except BaseException:
-                self._db.close()
-                raise
-        sync_folder(path.parent)
-
-    def _prepare(self, *, on_network: bool) -> None:
-        is_new = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-        if not is_new:
-            check(self._db, self._path)  # before anything below is written to a strange file
-        # WAL needs memory shared between the processes that have the file open, which a
-        # network file system does not give (sqlite.org/wal.html).
-        self._db.execute(f"PRAGMA journal_mode={'DELETE' if on_network else 'WAL'}")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.execute("PRAGMA fullfsync=ON")  # macOS; elsewhere it changes nothing
-        if is_new:
-            with self._transaction() as db:
-                for statement in TABLES:
-                    db.execute(statement)
-                db.executemany("INSERT INTO schema_ledger VALUES (?, ?)", LEDGER.items())
-                db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        keep_seals(self._db)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise translate(error, self._path) from error
-        except UnicodeDecodeError as error:
-            raise JournalError(f"{self._path} is damaged ({error}).", _ELSEWHERE) from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Commit everything inside, durably, or nothing."""
-        with self._translated():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    def _body(self, query: str, *arguments: Any) -> str | None:
-        with self._translated():
-            row = self._db.execute(query, arguments).fetchone()
-        return None if row is None else str(row[0])
 
     # --- events ---
 
     def record(self, event: JobEvent) -> JobEvent:
         if not event.transient:
             with self._transaction() as db:
-                _add_event(db, event)
+                add_event(db, event)
         return event
 
-    def events(self) -> Iterator[tuple[str, JobEvent]]:
+    def events(self) -> Iterator[tuple[str, JobEvent | UnknownEvent]]:
         """Yield (time, event) from the beginning of the job."""
         with self._translated():
             yield from read_events(self._db)
 
     # --- plan ---
 
-    def save_chunk(self, plan: str, planned: PlannedChunk) -> None:
-        body = to_json(_CHUNK, planned.chunk)
+    def save_plan(self, plan: str, stored: StoredPlan) -> None:
+        body = to_json(RECORDING, stored.recording)
+        chunks = [
+            (plan, each.chunk.chunk_id, each.audio, to_json(CHUNK, each.chunk))
+            for each in stored.chunks
+        ]
         with self._transaction() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?)",
-                (plan, planned.chunk.chunk_id, planned.audio, body),
-            )
-
-    def finish_plan(self, plan: str, recording: Recording) -> None:
-        body = to_json(_RECORDING, recording)
-        with self._transaction() as db:
+            # An earlier reading may have been cut into more chunks, by an older decoder.
+            db.execute("DELETE FROM chunk WHERE plan = ?", (plan,))
+            db.executemany("INSERT INTO chunk VALUES (?, ?, ?, ?)", chunks)
             db.execute("INSERT OR REPLACE INTO recording VALUES (?, ?)", (plan, body))
 
     def stored_plan(self, plan: str) -> StoredPlan | None:
@@ -141,34 +75,43 @@ class SqliteJournal:
             rows = self._db.execute(
                 "SELECT audio, body FROM chunk WHERE plan = ? ORDER BY chunk_id", (plan,)
             ).fetchall()
-        return StoredPlan(
-            recording=from_json(_RECORDING, body),
-            chunks=tuple(
-                PlannedChunk(audio=audio, chunk=from_json(_CHUNK, chunk)) for audio, chunk in rows
-            ),
-        )
+            return StoredPlan(
+                recording=from_json(RECORDING, body),
+                chunks=tuple(
+                    PlannedChunk(audio=audio, chunk=from_json(CHUNK, chunk))
+                    for audio, chunk in rows
+                ),
+            )
+
+    def fingerprints(self) -> frozenset[str]:
+        with self._translated():
+            rows = self._db.execute("SELECT body FROM recording").fetchall()
+            return frozenset(from_json(RECORDING, body).fingerprint for (body,) in rows)
+
+    def knows_languages(self) -> bool:
+        return self._body("SELECT 1 FROM language LIMIT 1") is not None
 
     def save_language(self, key: str, guess: LanguageGuess) -> None:
         with self._transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO language VALUES (?, ?)",
-                (key, to_json(_LANGUAGE, guess)),
+                (key, to_json(LANGUAGE, guess)),
             )
 
     def language(self, key: str) -> LanguageGuess | None:
         body = self._body("SELECT body FROM language WHERE key = ?", key)
-        return None if body is None else from_json(_LANGUAGE, body)
+        return self._record(LANGUAGE, body)
 
     # --- chunks ---
 
     def start_attempt(self, key: str, task: DecodeTask, event: AttemptStarted) -> AttemptStarted:
-        body = to_json(_TASK, task)
+        body = to_json(TASK, task)
         with self._transaction() as db:
             db.execute(
                 "INSERT INTO attempt (key, number, label, task) VALUES (?, ?, ?, ?)",
                 (key, event.attempt.number, event.attempt.label, body),
             )
-            _add_event(db, event)
+            add_event(db, event)
         return event
 
     def attempts(self, key: str) -> int:
@@ -180,9 +123,9 @@ class SqliteJournal:
         with self._transaction() as db:
             db.execute(
                 "UPDATE attempt SET failure = ? WHERE key = ? AND number = ?",
-                (to_json(_FAILURE, failure), key, number),
+                (to_json(FAILURE, failure), key, number),
             )
-            _add_event(db, event)
+            add_event(db, event)
         return event
 
     def failures(self, key: str) -> tuple[ChunkFailure, ...]:
@@ -191,37 +134,47 @@ class SqliteJournal:
                 "SELECT failure FROM attempt WHERE key = ? AND failure IS NOT NULL ORDER BY id",
                 (key,),
             ).fetchall()
-        return tuple(from_json(_FAILURE, body) for (body,) in rows)
+            return tuple(from_json(FAILURE, body) for (body,) in rows)
 
     def save_result(self, key: str, result: ChunkResult, event: JobEvent) -> JobEvent:
-        body = to_json(_RESULT, result)
+        body = to_json(RESULT, result)
         with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO result VALUES (?, ?)", (key, body))
-            _add_event(db, event)
+            add_event(db, event)
         return event
 
     def result(self, key: str) -> ChunkResult | None:
         body = self._body("SELECT body FROM result WHERE key = ?", key)
-        return None if body is None else from_json(_RESULT, body)
+        return self._record(RESULT, body)
 
     def has_result(self, key: str) -> bool:
         return self._body("SELECT 1 FROM result WHERE key = ?", key) is not None
 
     def save_gap(self, key: str, gap: Gap, event: JobEvent) -> JobEvent:
         with self._transaction() as db:
-            db.execute("INSERT OR REPLACE INTO gap VALUES (?, ?)", (key, to_json(_GAP, gap)))
-            _add_event(db, event)
+            db.execute("INSERT OR REPLACE INTO gap VALUES (?, ?)", (key, to_json(GAP, gap)))
+            add_event(db, event)
         return event
 
     def gap(self, key: str) -> Gap | None:
         body = self._body("SELECT body FROM gap WHERE key = ?", key)
-        return None if body is None else from_json(_GAP, body)
+        return self._record(GAP, body)
 
-    def outputs_complete(self) -> bool:
+    def glossary(self) -> str:
         body = self._body(
-            "SELECT body FROM event WHERE type = 'outputs_written' ORDER BY seq DESC LIMIT 1"
+            "SELECT body FROM event WHERE type = 'glossary_taken' ORDER BY seq DESC LIMIT 1"
         )
-        return body is not None and bool(json.loads(body)["complete"])
+        return "" if body is None else str(json.loads(body)["digest"])
+
+    def films(self) -> tuple[RunStarted | None, frozenset[str]]:
+        body = self._body(
+            "SELECT body FROM event WHERE type = 'run_started' ORDER BY seq DESC LIMIT 1"
+        )
+        start = self._record(EVENT, body)
+        with self._translated():
+            rows = self._db.execute("SELECT body FROM event WHERE type = 'media_identified'")
+            begun = {str(json.loads(row)["fingerprint"]) for (row,) in rows}
+        return start if isinstance(start, RunStarted) else None, self.fingerprints() | begun
 
     def reopen_gaps(self) -> None:
         last = self._body(
@@ -232,140 +185,3 @@ class SqliteJournal:
             with self._transaction() as db:
                 db.execute("DELETE FROM attempt WHERE key IN (SELECT key FROM gap)")
                 db.execute("DELETE FROM gap")
-
-    def close(self) -> None:
-        with self._translated():
-            self._db.close()
-
-
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Open the database; transactions are begun and ended by hand."""
-    mode = "ro" if read_only else "rwc"
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
-        timeout=10,
-    )
-
-
-def check(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file that is no journal, is damaged, or is of another version.
-
-    Raises:
-        JournalError: says which, and what to do. The file is left as it is.
-    """
-    db.execute("BEGIN")  # one view of it, though another process may be writing
-    try:
-        _examine(db, path)
-    except (UnicodeDecodeError, sqlite3.OperationalError) as error:
-        if getattr(error, "sqlite_errorname", "SQLITE_ERROR") != "SQLITE_ERROR":
-            raise
-        # Our statements are right, so its tables are not.
-        raise JournalError(f"{path} is damaged ({error}).", _ELSEWHERE) from error
-    finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-
-
-def _examine(db: sqlite3.Connection, path: Path) -> None:
-    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
-    mark = db.execute("PRAGMA application_id").fetchone()[0]
-    if mark != APPLICATION_ID or "schema_ledger" not in tables:
-        raise JournalError(f"{path} is not a Longscribe journal.", _ELSEWHERE)
-    version = db.execute("SELECT max(version) FROM schema_ledger").fetchone()[0]
-    if version != VERSION:
-        raise JournalError(
-            f"{path} was written with journal version {version}; this program has {VERSION}.",
-            f"Finish the job with the version that began it. {_ELSEWHERE}",
-        )
-    verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    # Some verdicts come under a heading.
-    damage = broken_seals(db) if verdict == "ok" else verdict.splitlines()[-1]
-    if damage:
-        raise JournalError(f"{path} is damaged ({damage}).", _ELSEWHERE)
-
-
-def read_events(db: sqlite3.Connection) -> Iterator[tuple[str, JobEvent]]:
-    """Yield (time, event) in order."""
-    for at, body in db.execute("SELECT at, body FROM event ORDER BY seq"):
-        yield at, from_json(EVENT, body)
-
-
-def translate(error: sqlite3.Error, path: Path) -> Exception:
-    """Return our error for SQLite's; the error itself if it is a defect in our SQL."""
-    code = getattr(error, "sqlite_errorname", "") or ""
-    if code == "SQLITE_ERROR":
-        return error
-    if code.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-        what = "The disk is full" if code == "SQLITE_FULL" else f"The disk fails ({code})"
-        return StorageError(
-            f"{what}: the journal {path} can't be written.",
-            "Everything finished so far is kept. Make room and run the same command again.",
-        )
-    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return JournalError(
-            f"{path} is damaged or is no journal ({error}).",
-            "Use another --job-dir, or move it away to start afresh; it is left as it is.",
-        )
-    return StorageError(
-        f"The journal {path} can't be used ({error}).",
-        "Check that its folder can be written, or give another --job-dir.",
-    )
-
-
-def _add_event(db: sqlite3.Connection, event: JobEvent) -> None:
-    at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    db.execute(
-        "INSERT INTO event (at, type, body) VALUES (?, ?, ?)",
-        (at, event.type, to_json(EVENT, event)),
-    )
-
-
-def read_result(db: sqlite3.Connection, key: str) -> ChunkResult | None:
-    """Return the result under `key`."""
-    row = db.execute("SELECT body FROM result WHERE key = ?", (key,)).fetchone()
-    return None if row is None else from_json(_RESULT, row[0])
-
-
-def latest_task(db: sqlite3.Connection, label: str) -> DecodeTask | None:
-    """Return what a worker was told at the latest attempt at the chunk, or part, `label`."""
-    row = db.execute(
-        "SELECT task FROM attempt WHERE label = ? ORDER BY id DESC LIMIT 1", (label,)
-    ).fetchone()
-    return None if row is None else from_json(_TASK, row[0])
-
-
-def dump(db: sqlite3.Connection) -> dict[str, Any]:
-    """Return everything the journal holds, as plain values for JSON."""
-
-    def bodies(query: str) -> list[Any]:
-        """Return the rows; the last column is JSON, whose keys join the others."""
-        cursor = db.execute(query)
-        columns = [name for name, *_ in cursor.description[:-1]]
-        return [
-            {**dict(zip(columns, row[:-1], strict=True)), **json.loads(row[-1])} for row in cursor
-        ]
-
-    return {
-        "schema_version": VERSION,
-        "recordings": bodies("SELECT plan, body FROM recording"),
-        "plan": bodies("SELECT plan, audio, body FROM chunk ORDER BY plan, chunk_id"),
-        "languages": bodies("SELECT key, body FROM language"),
-        "attempts": [
-            {
-                "key": key,
-                "label": label,
-                "number": number,
-                "failure": json.loads(failure) if failure else None,
-                "task": json.loads(task),
-            }
-            for key, label, number, failure, task in db.execute(
-                "SELECT key, label, number, failure, task FROM attempt ORDER BY id"
-            )
-        ],
-        "results": bodies("SELECT key, body FROM result ORDER BY rowid"),
-        "gaps": bodies("SELECT key, body FROM gap"),
-        "events": bodies("SELECT seq, at, body FROM event ORDER BY seq"),
-    }

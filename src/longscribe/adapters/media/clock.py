@@ -13,6 +13,8 @@ are contiguous as samples but whose timestamps may say otherwise. Four rules:
    in the last half second, which nothing can confirm.
 3. *A gap becomes silence, an overlap is dropped.* Up to a second of overlap, that
    is: losing more than that could lose words.
+   And only so much silence is made as the file is worth (`most_filled`): a gap beyond
+   that is a loss, for which a second of silence stands.
 4. *Anything else is a discontinuity* (concatenated files, a timestamp that wraps
    or restarts, garbage): the audio goes right behind what came before, the clock
    is rebased, and a problem is reported.
@@ -20,6 +22,7 @@ are contiguous as samples but whose timestamps may say otherwise. Four rules:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -46,6 +49,8 @@ REPORTED_GAP = 0.5
 """Seconds. Shorter ones are common where a recorder leaves out silence (Opus DTX: 0.4 s)."""
 REPORTED_OVERLAP = 0.1
 """Seconds."""
+LOST = 1.0
+"""Seconds that stand for a gap too long to be filled."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +71,10 @@ class Placement:
     silence: int = 0
     skip: int = 0
     problem: str = ""
+    loss: str = ""
+    """Why the silence is a loss; empty where it is silence."""
+    left_out: float = 0.0
+    """Seconds of the recording's own time that the silence of a loss is short of."""
 
 
 _AS_IT_IS = Placement()
@@ -78,10 +87,14 @@ class MediaClock:
         origin: the container time that a player shows as 0; None takes the first frame's.
         declared_end: end of the track by its header, in seconds from `origin`; None if
             nothing vouches for it, and then no gap beyond `MOST_GAP` is believed.
+        most_filled: seconds of silence that may be made in all.
     """
 
-    def __init__(self, *, origin: float | None, declared_end: float | None) -> None:
+    def __init__(
+        self, *, origin: float | None, declared_end: float | None, most_filled: float = math.inf
+    ) -> None:
         self._origin = origin
+        self._left = most_filled
         self._end = declared_end
         self._shift = 0.0
         """Added to timestamps since the last rebase."""
@@ -152,7 +165,19 @@ class MediaClock:
         if self._is_discontinuity(time):
             problem = self._rebase(time)
         error = self._error(time, self.position)
+        if error > max(self._left, LOST):
+            self._shift -= error - LOST
+            reason = (
+                f"the timestamps jump by {error / 3600:.1f} h here, more than can be filled with "
+                "silence; the audio goes on one second later"
+            )
+            return Placement(
+                silence=round(LOST * stamp.rate),
+                loss=reason,
+                left_out=error - LOST,
+            )
         if error >= 0:
+            self._left -= error
             if error >= REPORTED_GAP and self._count + self._base > 0:
                 problem = problem or f"no audio for {error:.1f} s; silence stands in its place"
             return Placement(silence=round(error * stamp.rate), problem=problem)

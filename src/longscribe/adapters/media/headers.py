@@ -6,34 +6,9 @@ import os
 import struct
 from pathlib import Path
 
-_STREAMED = 0x7FFF_0000
-"""Programs that write WAV to a pipe declare a size from here up, meaning `unknown`."""
 _MP3_PROBE = 8192
 _SIZE_TOLERANCE = 1 / 16
 """As libav's: an MP3 whose size differs more from its header was joined or cut."""
-
-
-def wav_shortfall(path: Path) -> float:
-    """Return how many times longer than it is the WAV file declares its audio; 1.0 if whole.
-
-    libav reports the length that is there, so only this shows a truncated WAV.
-    """
-    end = path.stat().st_size
-    with path.open("rb") as file:
-        header = file.read(12)
-        if header[:4] not in (b"RIFF", b"RF64") or header[8:] != b"WAVE":
-            return 1.0
-        large = 0
-        while len(chunk := file.read(8)) == 8:
-            name, size = struct.unpack("<4sI", chunk)
-            start = file.tell()
-            if name == b"ds64":  # RF64: 64-bit sizes of the file and of its data
-                large = int.from_bytes(file.read(16)[8:], "little")
-            elif name == b"data":
-                known = large or (size if size < _STREAMED else 0)
-                return max(1.0, known / (end - start)) if end > start else 1.0
-            file.seek(start + size + size % 2)
-    return 1.0
 
 
 def mp3_declares_length(path: Path) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from av.stream import Disposition
 
-from longscribe.adapters.media.headers import mp3_declares_length, wav_shortfall
+from longscribe.adapters.media.headers import mp3_declares_length
+from longscribe.adapters.media.limits import believable_length
 from longscribe.errors import MediaError, UsageError
+from longscribe.types import AudioTrack
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -37,6 +39,19 @@ class Length:
     exact: bool
     of_track: bool
     """False when only the whole container's length is known."""
+    claimed: float | None = None
+    """What the header says, where that is not believed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileFacts:
+    """What of a file bears on the length of its tracks."""
+
+    path: Path
+    size: int
+    """Bytes."""
+    lacking: float = 1.0
+    """How many times longer than libav reports it declares its audio (`audio_chunks.py`)."""
 
 
 def choose(container: InputContainer, wanted: int | None, path: Path) -> tuple[AudioStream, int]:
@@ -80,25 +95,47 @@ def origin(container: InputContainer) -> float | None:
     return 0.0 if -_LONGEST_PRIMING < start < 0 else start
 
 
-def declared_length(container: InputContainer, stream: AudioStream, path: Path) -> Length:
-    """Return how long the track is by what its container declares."""
+def declared_length(container: InputContainer, stream: AudioStream, file: FileFacts) -> Length:
+    """Return how long the track is by what its container declares, as far as that is possible."""
+    length = _declared(container, stream, file)
+    if length.seconds is None or believable_length(length.seconds, file.size):
+        return length
+    return replace(length, seconds=None, exact=False, claimed=length.seconds)
+
+
+def _declared(container: InputContainer, stream: AudioStream, file: FileFacts) -> Length:
     start = origin(container) or 0.0
     names = container.format.name.split(",")
     exact = any(name in _MEASURED for name in names)
     if "mp3" in names:
-        exact = mp3_declares_length(path)
+        exact = mp3_declares_length(file.path)
     tagged = _tagged_end(stream)
     whole = None if container.duration is None else container.duration * _MICROSECOND
     if stream.duration and stream.time_base:
         ticks = (stream.start_time or 0) + stream.duration
         seconds = float(ticks * stream.time_base) - start
-        if "wav" in names:
-            seconds *= wav_shortfall(path)
+        if "wav" in names or "w64" in names:  # libav reports what is there
+            seconds *= file.lacking
         return Length(seconds=max(0.0, seconds), exact=exact, of_track=True)
     if tagged is not None and (whole is None or tagged <= start + whole + 1.0):
         return Length(seconds=max(0.0, tagged - start), exact=exact, of_track=True)
     alone = len(container.streams) == 1
     return Length(seconds=whole, exact=exact and whole is not None, of_track=alone)
+
+
+def described(container: InputContainer) -> tuple[AudioTrack, ...]:
+    """Return all audio tracks as the container describes them."""
+    return tuple(
+        AudioTrack(
+            number=number,
+            codec=_codec(stream),
+            channels=getattr(stream.codec_context, "channels", None) or 0,
+            language=_language(stream),
+            title=stream.metadata.get("title", ""),
+            default=bool(stream.disposition & Disposition.default),
+        )
+        for number, stream in enumerate(container.streams.audio)
+    )
 
 
 def _tagged_end(stream: AudioStream) -> float | None:
@@ -134,12 +171,20 @@ def _inventory(container: InputContainer) -> str:
 
 
 def _described(stream: Stream) -> str:
-    codec = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown codec"
+    codec = _codec(stream)
     channels = getattr(stream.codec_context, "channels", None) if stream.type == "audio" else None
     parts = [
         codec if stream.type == "audio" else f"{stream.type} ({codec})",
         f"{channels} channel{'s' if channels != 1 else ''}" if channels else "",
-        stream.language if stream.language not in (None, "und") else "",
+        _language(stream),
         stream.metadata.get("title", ""),
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _codec(stream: Stream) -> str:
+    return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown codec"
+
+
+def _language(stream: Stream) -> str:
+    return stream.language if stream.language not in (None, "und") else ""

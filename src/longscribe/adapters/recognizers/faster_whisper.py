@@ -76,11 +76,7 @@ def load(settings: RecognizerSettings, model_path: str) -> FasterWhisperRecogniz
     """
     # Its warnings tell of what `WorkerReady` says: the compute type that was really chosen.
     ctranslate2.set_log_level(logging.ERROR)
-    if settings.device == "auto":
-        # Where the device was left to us, so is a format that it can do (`core/devices.py`).
-        kind = device_kinds()[0]
-        choice = usable_format(settings.name, kind, settings.compute_type)
-        settings = replace(settings, device=kind, compute_type=choice.compute_type)
+    settings = with_format(settings)
     device, index = place_of(settings)
     try:
         model = WhisperModel(
@@ -97,6 +93,20 @@ def load(settings: RecognizerSettings, model_path: str) -> FasterWhisperRecogniz
             "Expected a Whisper model converted for CTranslate2; fetch or convert it again.",
         ) from error
     return FasterWhisperRecognizer(model)
+
+
+def with_format(settings: RecognizerSettings) -> RecognizerSettings:
+    """Return settings with a device, and with a number format that suits it.
+
+    What was asked for by name on a device asked for by name stays, also where it can't be had.
+    """
+    kind = device_kinds()[0] if settings.device == "auto" else settings.device.partition(":")[0]
+    if settings.device == "auto":
+        settings = replace(settings, device=kind)
+    elif settings.compute_type != "default":
+        return settings
+    choice = usable_format(settings.name, kind, settings.compute_type)
+    return replace(settings, compute_type=choice.compute_type)
 
 
 def place_of(settings: RecognizerSettings) -> tuple[str, int]:

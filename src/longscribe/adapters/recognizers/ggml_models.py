@@ -14,13 +14,13 @@ from longscribe.adapters.recognizers.models import (
     FoundModel,
     ModelState,
     Whereabouts,
+    file_identity,
     local_path,
     no_client,
     not_given,
     unknown_model,
 )
 from longscribe.errors import ModelError
-from longscribe.fingerprint import fingerprint_file
 
 REPOSITORY = "ggerganov/whisper.cpp"
 _QUANTIZED = {
@@ -129,7 +129,7 @@ def find_ggml_model(name: str) -> FoundModel:
     there = GGML_SHELF.look(name)
     path = there.path if there.state is ModelState.WHOLE else None
     path = path or GGML_SHELF.fetch(name, None)
-    return FoundModel(path=path, identity=fingerprint_file(path))
+    return FoundModel(path=path, identity=file_identity(path))
 
 
 def _is_whole(path: Path) -> bool:

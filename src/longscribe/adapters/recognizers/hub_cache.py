@@ -13,6 +13,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from longscribe.paths import expanded
+
 _MODELS = "models--"
 
 
@@ -20,11 +22,11 @@ def hub_cache() -> Path:
     """Return the cache's folder, which may not exist: as the client finds it."""
     for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         if os.environ.get(variable):
-            return Path(os.environ[variable]).expanduser()
+            return expanded(os.environ[variable])
     home = os.environ.get("HF_HOME")
     if not home:
         home = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")  # noqa: PTH118
-    return Path(home).expanduser() / "hub"
+    return expanded(home) / "hub"
 
 
 def snapshot(repository: str) -> Path | None:

@@ -11,8 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from longscribe.adapters.content import content_digest
 from longscribe.errors import ModelError, UsageError
-from longscribe.fingerprint import fingerprint_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +86,9 @@ class ModelShelf(Protocol):
 def take_as_given(name: str) -> FoundModel:
     """Return the model of a recognizer that finds its models itself."""
     path = Path(name)
-    identity = digest_files(path.iterdir()) if path.is_dir() else name
-    return FoundModel(path=path, identity=identity)
+    if path.is_dir():
+        return FoundModel(path=path, identity=digest_files(path.rglob("*"), path))
+    return FoundModel(path=path, identity=file_identity(path) if path.is_file() else name)
 
 
 def local_path(name: str, option: str = "--model") -> Path:
@@ -115,12 +116,34 @@ _SHOWN = 60
 """Letters of a name that messages repeat."""
 
 
-def digest_files(files: Iterable[Path]) -> str:
-    """Return a digest of names and contents; folders among `files` do not count."""
+def file_identity(file: Path) -> str:
+    """Return the digest of a model file's content.
+
+    Raises:
+        ModelError: it can't be read, or changes all the time.
+    """
+    try:
+        return content_digest(file)
+    except OSError as error:
+        raise ModelError(f"The model file {file} can't be read ({error.strerror}).") from error
+
+
+def digest_files(files: Iterable[Path], root: Path | None = None) -> str:
+    """Return a digest of names and contents; folders among `files` do not count.
+
+    Args:
+        files: of one folder.
+        root: counts names from this folder, if they lie deeper too.
+
+    Raises:
+        ModelError: one can't be read, or changes all the time.
+    """
     digest = hashlib.blake2b(digest_size=16)
     for file in sorted(files):
         if file.is_file():
-            digest.update(f"{file.name}:{fingerprint_file(file)};".encode())
+            name = file.name if root is None else file.relative_to(root).as_posix()
+            line = f"{name}:{file_identity(file)};"
+            digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

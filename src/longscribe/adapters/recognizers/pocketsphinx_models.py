@@ -15,11 +15,11 @@ from longscribe.adapters.recognizers.models import (
     FoundModel,
     ModelState,
     Whereabouts,
+    file_identity,
     local_path,
 )
 from longscribe.config import Options
 from longscribe.errors import ModelError, RecognizerError, UsageError
-from longscribe.fingerprint import fingerprint_file
 
 BUNDLED = "en-us"
 _OWN_NAMES = {BUNDLED, Options.model_fields["model"].default}
@@ -112,7 +112,7 @@ def find_sphinx_model(name: str) -> FoundModel:
 def _identity(model: SphinxModel) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for file in model.files:
-        digest.update(f"{file.name}:{fingerprint_file(file)};".encode())
+        digest.update(f"{file.name}:{file_identity(file)};".encode())
     return digest.hexdigest()
 
 

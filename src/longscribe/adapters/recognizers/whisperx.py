@@ -19,7 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from longscribe.adapters.recognizers import faster_whisper
-from longscribe.adapters.recognizers.faster_whisper import FasterWhisperRecognizer, place_of
+from longscribe.adapters.recognizers.faster_whisper import (
+    FasterWhisperRecognizer,
+    place_of,
+    with_format,
+)
 from longscribe.adapters.recognizers.whisperx_models import AUTO, NONE
 from longscribe.config import DecodeSettings, RecognizerSettings
 from longscribe.core.aligned_words import NOT_ALIGNED, AlignedWord, words_in
@@ -71,6 +75,7 @@ def load(settings: RecognizerSettings, model_path: str) -> WhisperXRecognizer:
         RecognizerError: the device or the compute type can't be had here.
         ModelError: the files are not a model that CTranslate2 can read.
     """
+    settings = with_format(settings)
     device, index = place_of(settings)
     if settings.cpu_threads:
         torch.set_num_threads(settings.cpu_threads)  # for the alignment model

@@ -16,7 +16,7 @@ import re
 from typing import TextIO
 
 from longscribe.adapters.writers.timestamps import clock
-from longscribe.core.cues import cues
+from longscribe.core.cues import cues_of
 from longscribe.ports import TranscriptView
 
 _MARKUP = re.compile(
@@ -35,7 +35,7 @@ class SrtWriter:
     extension = "srt"
 
     def write(self, view: TranscriptView, out: TextIO) -> None:
-        for number, cue in enumerate(cues(view.segments(), view.gaps(), view.language), 1):
+        for number, cue in enumerate(cues_of(view), 1):
             start, end = clock(cue.start_ms, ","), clock(cue.end_ms, ",")
             out.write(f"{number}\n{start} --> {end}\n{_literal(cue.text)}\n\n")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from longscribe.adapters.writers.timestamps import clock
-from longscribe.core.cues import cues
+from longscribe.core.cues import cues_of
 from longscribe.ports import TranscriptView
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -22,6 +22,6 @@ class VttWriter:
 
     def write(self, view: TranscriptView, out: TextIO) -> None:
         out.write("WEBVTT\n\n")
-        for cue in cues(view.segments(), view.gaps(), view.language):
+        for cue in cues_of(view):
             start, end = clock(cue.start_ms, "."), clock(cue.end_ms, ".")
             out.write(f"{start} --> {end}\n{cue.text.translate(_ESCAPES)}\n\n")

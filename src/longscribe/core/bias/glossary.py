@@ -14,6 +14,7 @@ Each form yields entries; here they are joined, and checked against one another
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import chain
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ from longscribe.core.bias.glossary_cells import FOREVER, LONGEST_TERM, Entry, Pl
 from longscribe.core.bias.glossary_checks import Joined, refuse_contradictions
 from longscribe.core.bias.glossary_lines import line_entries
 from longscribe.core.bias.glossary_tables import COLUMNS, delimiter_of, table_entries
+from longscribe.core.composed import composed, composed_term
 from longscribe.errors import GlossaryError
 from longscribe.types import Glossary, Term
 
@@ -107,7 +109,7 @@ def _decoded(data: bytes, name: str, *, utf16: bool) -> str:
         ) from None
     if "\x00" in text:
         raise GlossaryError(f"{name} is not a text file.", "A glossary is text; save it as UTF-8.")
-    return text
+    return composed(text)
 
 
 # --- joining -----------------------------------------------------------------
@@ -117,7 +119,7 @@ def _joined(entries: Iterable[Entry]) -> Glossary:
     """Join the entries of one term, in the order of their first."""
     found: dict[str, list[Entry]] = {}
     never: dict[str, Entry] = {}
-    for entry in entries:
+    for entry in map(_composed, entries):
         if entry.term is not None:
             # Not `casefold`, which takes *Maße* and *Masse* for one.
             found.setdefault(entry.term.text.lower(), []).append(entry)
@@ -133,6 +135,12 @@ def _joined(entries: Iterable[Entry]) -> Glossary:
     ]
     refuse_contradictions(joined, never)
     return Glossary(terms=tuple(each.term for each in joined), never=tuple(never))
+
+
+def _composed(entry: Entry) -> Entry:
+    """Return an entry in composed characters: escapes in JSON and YAML hid what was not."""
+    term = None if entry.term is None else composed_term(entry.term)
+    return replace(entry, term=term, never=tuple(map(composed, entry.never)))
 
 
 def _one(rows: list[Term]) -> Term:

@@ -19,6 +19,7 @@ from longscribe.core.bias.phones import distance, outline
 from longscribe.core.bias.retrieval import CUT_OFF, OUTLINE_CUT_OFF
 from longscribe.core.bias.spelling import bare, fold
 from longscribe.core.bias.subtitle_terms import COMMON
+from longscribe.core.composed import composed_term
 from longscribe.core.phrases import PREPENDED, SENTENCE_ENDS
 from longscribe.types import Glossary, Segment, Term
 
@@ -165,6 +166,7 @@ def extended(glossary: Glossary, extra: Sequence[Term]) -> Glossary:
 
     What it has already, or says must never be written, is left out.
     """
+    extra = [composed_term(term) for term in extra]
     known = {fold(term.text) for term in glossary.terms}
     known |= {fold(text) for text in glossary.never}
     known |= {fold(text) for term in glossary.terms for text in (*term.aliases, *term.never)}

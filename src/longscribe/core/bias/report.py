@@ -72,6 +72,8 @@ class Subject:
     path: str
     """Of the glossary; empty if there was none."""
     state: GlossaryState
+    own_copy: bool = False
+    """The report is made with the job's own copy of the terms, whatever became of the file."""
     extra_terms: tuple[str, ...]
     """Offered besides those of the glossary's file."""
     complete: bool
@@ -151,7 +153,7 @@ def report_on(windows: Iterable[WindowResult], subject: Subject) -> BiasReport:
         found += _trespasses(text, anti, right)
     terms = {term: tally for term, tally in tallies.items() if tally.used}
     proposals.sort(key=lambda it: (it.proposal.start, it.proposal.end, it.proposal.term))
-    gone = subject.state is GlossaryState.GONE
+    gone = subject.state is GlossaryState.GONE and not subject.own_copy
     return BiasReport(
         subject=subject,
         windows=count,

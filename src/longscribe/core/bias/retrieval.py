@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rapidfuzz import process
@@ -53,6 +53,8 @@ LEAST_EDIT = 0.3
 """Cost of an edit that changes the outline (`phones.distance`): none costs less but u for w."""
 MOST_KNOWN = 20_000
 """Spans whose terms are remembered: some hours of speech, a few megabytes."""
+STEP = 2000
+"""Texts that are prepared between two signs of progress: a second or two."""
 HITS_PER_SPAN = 5
 NEAR_TIE = 0.05
 """Overlapping spans for one term are kept when their distances differ no more than this."""
@@ -125,18 +127,6 @@ class _Readings:
         default_factory=dict, compare=False, repr=False
     )
 
-    @classmethod
-    def of(cls, owners: Iterable[int], texts: Iterable[str], spoken: Iterable[str]) -> _Readings:
-        """Return the reading in which the owners' texts are spoken like this."""
-        owned = zip(owners, spoken, map(distinction, texts), strict=True)
-        entries = [entry for entry in dict.fromkeys(owned) if entry[1]]
-        return cls(
-            owners=tuple(owner for owner, _, _ in entries),
-            phones=tuple(phones for _, phones, _ in entries),
-            distinctions=tuple(distinct for _, _, distinct in entries),
-            outlines=tuple(outline(phones) for _, phones, _ in entries),
-        )
-
     def near(
         self, heard: str, distinct: str, cut_off: float, farthest: float
     ) -> Sequence[tuple[int, float]]:
@@ -206,11 +196,24 @@ class TermIndex:
     @classmethod
     def build(cls, terms: Sequence[Term], pronounce: Pronounce) -> TermIndex:
         """Return the index over `terms`; leave out those of other languages first."""
+        building = cls.building(terms, pronounce)
+        while True:
+            try:
+                next(building)
+            except StopIteration as end:
+                index: TermIndex = end.value
+                return index
+
+    @classmethod
+    def building(
+        cls, terms: Sequence[Term], pronounce: Pronounce
+    ) -> Generator[None, None, TermIndex]:
+        """Build the index step by step: of 100,000 terms that takes minutes."""
         written = [(number, text) for number, term in enumerate(terms) for text in _texts(term)]
         owners = [number for number, _ in written]
         texts = [text for _, text in written]
-        spoken = _Readings.of(owners, texts, pronounce(texts))
-        spelt = _Readings.of(owners, texts, map(to_phones, texts))
+        spoken = yield from _read_aloud(owners, texts, pronounce)
+        spelt = yield from _read_aloud(owners, texts, _by_letters)
         longest = max((len(text.split()) for _, text in written), default=0)
         return cls(
             terms=tuple(terms),
@@ -295,6 +298,36 @@ class TermIndex:
             already_right=any(number in self.by_text.get(text, ()) for text in place.texts),
             always_wrong=any(number in self.by_never.get(text, ()) for text in place.texts),
         )
+
+
+def _by_letters(texts: Sequence[str]) -> list[str]:
+    return [to_phones(text) for text in texts]
+
+
+def _read_aloud(
+    owners: Sequence[int], texts: Sequence[str], pronounce: Pronounce
+) -> Generator[None, None, _Readings]:
+    """Return the reading by one way; yield after each step of it."""
+    different = list(dict.fromkeys(texts))
+    phones: dict[str, str] = {}
+    for first in range(0, len(different), STEP):
+        step = different[first : first + STEP]
+        phones.update(zip(step, pronounce(step), strict=True))
+        yield
+    spoken = [phones[text] for text in texts]
+    owned = zip(owners, spoken, (distinction(text) for text in texts), strict=True)
+    entries = [entry for entry in dict.fromkeys(owned) if entry[1]]
+    yield
+    outlines: list[str] = []
+    for first in range(0, len(entries), STEP):
+        outlines += [outline(said) for _, said, _ in entries[first : first + STEP]]
+        yield
+    return _Readings(
+        owners=tuple(owner for owner, _, _ in entries),
+        phones=tuple(said for _, said, _ in entries),
+        distinctions=tuple(distinct for _, _, distinct in entries),
+        outlines=tuple(outlines),
+    )
 
 
 def heard_words(
