@@ -275,7 +275,9 @@ def talk(dropped: range) -> LedgerView:
     for item in ledger.entries:
         finish(item)
     ledger.end(90 * SECOND, None)
-    return LedgerView(media="m", language="en", ledger=ledger, load=load, expected=0)
+    return LedgerView(
+        media="m", language="en", text_language="en", ledger=ledger, load=load, expected=0
+    )
 
 
 def wordless_seconds(seen: LedgerView) -> list[tuple[float, float]]:

@@ -356,7 +356,7 @@ def transcribe(
 
     The work is saved after every chunk. Whatever cuts a run short, running the
     same command again goes on from there. Exit status: 0 complete · 1 failed ·
-    2 wrong usage · 3 complete with declared gaps · 130 interrupted.
+    2 wrong usage · 3 with declared gaps or lost words · 130 interrupted.
     """
     given = {
         name: value
