@@ -451,7 +451,8 @@ class Options(BaseSettings):
             device=self.device,
             compute_type=self.compute_type,
             cpu_threads=self.cpu_threads,
-            align_model=self.align_model,
+            # Without words in the result, their times need not be better than attention gives.
+            align_model=self.align_model if self.word_timestamps else "none",
         )
 
     @property
