@@ -43,7 +43,7 @@ def test_what_a_cpu_cannot_compute_is_replaced_and_that_is_said(asked, used):
 @pytest.mark.parametrize(
     ("recognizer", "kind", "asked"),
     [
-        ("faster-whisper", "cpu", "int8"), ("faster-whisper", "cpu", "default"),
+        ("faster-whisper", "cpu", "int8"), ("faster-whisper", "cuda", "default"),
         ("faster-whisper", "cuda", "float16"), ("transformers", "mps", "float16"),
         ("mlx", "mps", "int8_float16"), ("someone's own", "cpu", "float16"),
     ],
@@ -51,6 +51,13 @@ def test_what_a_cpu_cannot_compute_is_replaced_and_that_is_said(asked, used):
 def test_what_can_be_computed_stays_as_asked(recognizer, kind, asked):
     assert usable_format(recognizer, kind, asked).compute_type == asked
     assert not usable_format(recognizer, kind, asked).reason
+
+
+@pytest.mark.parametrize("recognizer", ["faster-whisper", "whisperx"])
+def test_ctranslate2_computes_in_int8_on_a_cpu_where_nobody_says_otherwise(recognizer):
+    choice = usable_format(recognizer, "cpu", "default")
+    assert choice.compute_type == "int8"
+    assert not choice.reason, "it is what was asked for"
 
 
 def test_the_tables_speak_of_devices_that_recognizers_run_on():

@@ -42,6 +42,12 @@ def no_process_left() -> Iterator[None]:
     wait_until(lambda: not own_processes(mark))
 
 
+@pytest.fixture(autouse=True)
+def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks come in their order, whatever the machine's cores, unless a test asks for more."""
+    monkeypatch.setenv("LONGSCRIBE_WORKERS", "1")
+
+
 @pytest.fixture(scope="session")
 def shared(
     tmp_path_factory: pytest.TempPathFactory, worker_id: str

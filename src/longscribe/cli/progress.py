@@ -23,9 +23,11 @@ from longscribe.job_events import (
     ChunkPlanned,
     ChunkReused,
     GapDeclared,
+    GlossaryTaken,
     JobEvent,
     LanguageDetected,
     MediaEnded,
+    MediaIdentified,
     MediaOpened,
     MediaProblem,
     MemoryRelieved,
@@ -52,7 +54,17 @@ LOSES_WORDS = (
     "The recognizer loses words: try a larger model (--model). Where words are missing stands "
     "as `wordless` in the coverage of the JSON, and in `longscribe status`."
 )
-_BEFORE_WORK = (RunStarted, Notice, MediaOpened, AudioRead, MediaProblem, MediaEnded, ChunkPlanned)
+_BEFORE_WORK = (
+    RunStarted,
+    Notice,
+    GlossaryTaken,
+    MediaIdentified,
+    MediaOpened,
+    AudioRead,
+    MediaProblem,
+    MediaEnded,
+    ChunkPlanned,
+)
 
 
 class Display:

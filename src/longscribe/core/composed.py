@@ -19,8 +19,8 @@ def composed(text: str) -> str:
 
 
 def composed_term(term: Term) -> Term:
-    """Return a term with every spelling composed."""
-    texts = (term.text, *term.aliases, *term.never)
+    """Return a term with every spelling, and its note, composed."""
+    texts = (term.text, term.note, *term.aliases, *term.never)
     if all(is_normalized("NFC", text) for text in texts):
         return term
     return replace(
@@ -28,6 +28,7 @@ def composed_term(term: Term) -> Term:
         text=composed(term.text),
         aliases=tuple(map(composed, term.aliases)),
         never=tuple(map(composed, term.never)),
+        note=composed(term.note),
     )
 
 

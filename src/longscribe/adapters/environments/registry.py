@@ -150,6 +150,6 @@ def _read(marker: Path) -> Environment | None:
         return None
     except (OSError, ValueError) as error:
         raise RecognizerError(
-            f"{marker} can't be read ({type(error).__name__}).",
+            f"{marker} can't be read ({type(error.__cause__ or error).__name__}).",
             f"Run: longscribe install {marker.stem}.",
         ) from None
