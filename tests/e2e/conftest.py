@@ -42,10 +42,15 @@ def no_process_left() -> Iterator[None]:
     wait_until(lambda: not own_processes(mark))
 
 
-@pytest.fixture(autouse=True)
-def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks come in their order, whatever the machine's cores, unless a test asks for more."""
-    monkeypatch.setenv("LONGSCRIBE_WORKERS", "1")
+@pytest.fixture(autouse=True, scope="session")
+def one_worker() -> Iterator[None]:
+    """Chunks come in their order, whatever the machine's cores, unless a test asks for more.
+
+    For the whole session: runs that several tests look at are made before any test's own fixture.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LONGSCRIBE_WORKERS", "1")
+        yield
 
 
 @pytest.fixture(scope="session")
