@@ -30,7 +30,7 @@ from longscribe.types import (
     WindowBias,
     WindowResult,
 )
-from longscribe.worker.messages import ChunkDecoded, Hello, MemoryRead, ModelLoaded
+from longscribe.worker.messages import ChunkDecoded, Hello, LoadModel, MemoryRead, ModelLoaded
 from tests.core.plans import chunk
 
 MB = 10**6
@@ -71,6 +71,7 @@ class Stage:
     """A supervisor, its children, and a clock that moves when it is told to."""
 
     def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+        chunks = changes.pop("chunks", None)
         self.children: list[Child] = []
         self.now = 0.0
         monkeypatch.setattr(executor.time, "monotonic", lambda: self.now)
@@ -89,7 +90,7 @@ class Stage:
             dumps=tmp_path,
             deadlines=self.options.deadline_settings,
         )  # fmt: skip
-        self.supervisor.start_workers(None)
+        self.supervisor.start_workers(chunks)
 
     def _start(self, module: str, inbox: Inbox, log: Path) -> Child:
         self.children.append(Child(len(self.children) + 100, inbox, log))
@@ -250,3 +251,27 @@ def test_reading_memory_is_no_progress_of_the_job() -> None:
     assert run._progress == 1.0
     RunState.note_progress(run, BatchDecoded(chunk_id=0, samples=1))
     assert run._progress == 9.0
+
+
+# --- how many workers are started --------------------------------------------------
+
+
+def threads(child: Child) -> list[int]:
+    return [sent.settings.cpu_threads for sent in child.told if isinstance(sent, LoadModel)]
+
+
+def test_no_more_workers_than_chunks_and_those_have_all_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(tmp_path, monkeypatch, workers=4, cpu_threads=2, chunks=1)
+    assert [threads(child) for child in stage.children] == [[8]]
+    stage.supervisor.start_workers(2)
+    stage.supervisor.start_workers(1)
+    assert [threads(child) for child in stage.children] == [[8], [4]], "more came to light"
+
+
+def test_all_workers_where_the_number_of_chunks_is_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(tmp_path, monkeypatch, workers=3, cpu_threads=2)
+    assert [threads(child) for child in stage.children] == [[2], [2], [2]]

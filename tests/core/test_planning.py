@@ -411,6 +411,20 @@ def test_one_chunk(chunking, seconds, device, whole):
     assert one_chunk(duration, device, replace(FULL, chunking=chunking)) is whole
 
 
+@pytest.mark.parametrize(
+    ("seconds", "chunks"), [(11, 1), (13, 2), (40, 3), (400, 12), (None, None)]
+)
+def test_how_many_chunks_to_expect(seconds, chunks):
+    """Of 10, 20 and then 40 s, each up to a fifth longer."""
+    planner = ChunkPlanner(frame=FRAME, speech=SPEECH, settings=SMALL, whole=False)
+    assert planner.expected(None if seconds is None else to_samples(seconds)) == chunks
+
+
+def test_a_file_that_stays_whole_is_one_chunk():
+    planner = ChunkPlanner(frame=FRAME, speech=SPEECH, settings=SMALL, whole=True)
+    assert planner.expected(to_samples(55)) == 1
+
+
 def test_quietest_takes_the_nearest_of_equals():
     within = Span(start=10 * FRAME, end=90 * FRAME)
     assert quietest([-20.0] * 100, within, 42 * FRAME, FRAME) == 42 * FRAME
