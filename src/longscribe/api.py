@@ -37,7 +37,11 @@ from longscribe.core.bias.report import (
 )
 from longscribe.core.choosing import AUTO
 from longscribe.core.keys import glossary_digest
-from longscribe.core.ownership import is_same_film, refuse_other_film
+from longscribe.core.ownership import (
+    is_same_film,
+    refuse_other_film,
+    refuse_other_recording,
+)
 from longscribe.errors import (
     GlossaryError,
     LongscribeError,
@@ -304,6 +308,9 @@ def _refuse_other_film(job: Job, folder: JobFolder, journal: Journal) -> None:
     start, prints = journal.films()
     if start is None:
         return
+    if incoming.was_received(job.media, folder.path):
+        _refuse_other_recording(job, folder, prints)
+        return
     settings = json.loads(start.settings)
     begun = wiring.default_job_path(Path(start.media), Path(settings.get("output_dir") or ""))
     before = film(Path(start.media), Path(settings.get("job_dir") or begun), prints)
@@ -316,6 +323,17 @@ def _refuse_other_film(job: Job, folder: JobFolder, journal: Journal) -> None:
     # Its content is asked for last, and only here waited for: hashing a long film takes a while.
     if not is_same([]) and not is_same([job.content.fingerprint(), job.content.as_before() or ""]):
         raise refuse_other_film(str(folder.path), before.path, str(job.media))
+
+
+def _refuse_other_recording(job: Job, folder: JobFolder, prints: Collection[str]) -> None:
+    """Refuse to go on with another recording from a pipe: all lie in one place, so content tells.
+
+    Raises:
+        UsageError: it is another recording.
+    """
+    if prints and job.content.fingerprint() not in prints:
+        incoming.drop(job.media)
+        raise refuse_other_recording(str(folder.path))
 
 
 @contextmanager

@@ -301,6 +301,22 @@ def test_media_come_through_a_pipe(media: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "stdin.longscribe" / "received").exists()
 
 
+def test_another_recording_through_the_pipe_does_not_take_the_place_of_the_first(
+    media: Path, tmp_path: Path
+) -> None:
+    """Both would be called `stdin`: only their content tells them apart."""
+    out = tmp_path / "out"
+    first, other = (media / "tiny.flac").read_bytes(), (media / "short.flac").read_bytes()
+    assert command("transcribe", "-", *brief(out), stdin=_pipe(first)).status == 0
+    words = (out / "stdin.txt").read_bytes()
+    refused = command("transcribe", "-", *brief(out), stdin=_pipe(other))
+    assert refused.status == 2, refused.err
+    assert "another recording" in refused.err
+    assert (out / "stdin.txt").read_bytes() == words
+    again = command("transcribe", "-", *brief(out), stdin=_pipe(first))
+    assert again.status == 0, again.err
+
+
 def _pipe(content: bytes) -> int:
     """The end of a pipe that a thread writes to."""
     reading, writing = os.pipe()

@@ -194,6 +194,16 @@ def is_same_film(before: Film, now: Film, *, same_file: bool, there: bool) -> bo
     return not there and before.seen_from_job == now.seen_from_job
 
 
+def refuse_other_recording(job: str) -> UsageError:
+    """Return the error for a job folder of something else that came through a pipe."""
+    return UsageError(
+        f"The job in {job} is that of another recording that came through a pipe; its transcript "
+        "would be replaced.",
+        "Give this one another --output-dir. If the earlier job is done with, move its folder "
+        "away.",
+    )
+
+
 def refuse_other_film(job: str, before: str, now: str) -> UsageError:
     """Return the error for a job folder that belongs to another film."""
     return UsageError(
